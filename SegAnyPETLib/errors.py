@@ -1,6 +1,7 @@
 """Every exception and warning of SegAnyPET.
 
     SegAnyPETError
+    ├── InputError                 a path or an option given by the user leads to nothing usable
     ├── DICOMError                 a DICOM file or series cannot be used
     │   ├── MissingTagError            a needed tag is absent or empty
     │   └── InconsistentSeriesError    files contradict each other or are incomplete
@@ -26,6 +27,10 @@ from __future__ import annotations
 
 class SegAnyPETError(Exception):
     """Base of every error this library raises on purpose."""
+
+
+class InputError(SegAnyPETError):
+    """A path or an option given by the user leads to nothing usable, for example an empty folder of cases."""
 
 
 class DICOMError(SegAnyPETError):
