@@ -1,0 +1,173 @@
+"""Shapes with an exact inside, and the fraction of each voxel they fill."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from SegAnyPETLib.geometry import Grid, VoxelBox
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+SLAB_VOXELS = 1_000_000  # coordinates of so many voxels are held at once, about 100 MB with temporaries
+
+
+class Shape(Protocol):
+    """A solid in LPS mm."""
+
+    @property
+    def balls(self) -> tuple[tuple[tuple[float, float, float], float], ...]:
+        """Centres and radii in mm of balls that together enclose the shape."""
+
+    def contains(self, points_lps_mm: FloatArray) -> BoolArray:
+        """Whether each point (..., 3) lies inside."""
+
+    def may_cut(self, points_lps_mm: FloatArray, *, reach_mm: float) -> BoolArray:
+        """False only where no point within `reach_mm` of the point (..., 3) can lie on the surface."""
+
+
+@dataclass(frozen=True)
+class Ellipsoid:
+    """An ellipsoid, or with an exponent above 2 a boxier superellipsoid: sum over axes of |u/a|^exponent <= 1.
+
+    Attributes:
+        centre_lps_mm: Its centre.
+        semi_axes_mm: Half lengths along its own three axes.
+        turn_deg: Rotation about LPS x, then y, then z, of its axes.
+        exponent: At least 2.
+    """
+
+    centre_lps_mm: tuple[float, float, float]
+    semi_axes_mm: tuple[float, float, float]
+    turn_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    exponent: float = 2.0
+
+    @property
+    def balls(self) -> tuple[tuple[tuple[float, float, float], float], ...]:
+        """One ball around the whole."""
+        corner = float(np.linalg.norm(self.semi_axes_mm))
+        return ((self.centre_lps_mm, max(self.semi_axes_mm) if self.exponent == 2.0 else corner),)
+
+    @property
+    def volume_ml(self) -> float | None:
+        """Closed form for an ellipsoid, None for a superellipsoid."""
+        return 4 / 3 * np.pi * float(np.prod(self.semi_axes_mm)) / 1000.0 if self.exponent == 2.0 else None
+
+    @cached_property
+    def _to_unit(self) -> FloatArray:
+        axes = Rotation.from_euler("xyz", self.turn_deg, degrees=True).as_matrix()
+        return np.asarray(axes / np.asarray(self.semi_axes_mm))
+
+    def _unit_radius(self, points_lps_mm: FloatArray) -> FloatArray:
+        unit = (points_lps_mm - np.asarray(self.centre_lps_mm)) @ self._to_unit
+        if self.exponent == 2.0:
+            return np.asarray(np.sqrt(np.einsum("...a,...a->...", unit, unit)))
+        return np.asarray((np.abs(unit) ** self.exponent).sum(axis=-1) ** (1 / self.exponent))
+
+    def contains(self, points_lps_mm: FloatArray) -> BoolArray:
+        """Whether each point (..., 3) lies inside."""
+        return self._unit_radius(points_lps_mm) <= 1.0
+
+    def may_cut(self, points_lps_mm: FloatArray, *, reach_mm: float) -> BoolArray:
+        """True near the surface: a step of `reach_mm` changes the unit radius by at most reach / smallest semi-axis."""
+        return np.abs(self._unit_radius(points_lps_mm) - 1.0) <= reach_mm / min(self.semi_axes_mm)
+
+
+def ball(centre_lps_mm: tuple[float, float, float], diameter_mm: float) -> Ellipsoid:
+    """A ball."""
+    radius = diameter_mm / 2
+    return Ellipsoid(centre_lps_mm, (radius, radius, radius))
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Everything that lies in one of `members` and in none of `without`."""
+
+    members: tuple[Shape, ...]
+    without: tuple[Shape, ...] = ()
+
+    @property
+    def balls(self) -> tuple[tuple[tuple[float, float, float], float], ...]:
+        """The balls of all members."""
+        return tuple(item for member in self.members for item in member.balls)
+
+    def contains(self, points_lps_mm: FloatArray) -> BoolArray:
+        """Whether each point (..., 3) lies inside."""
+        inside = np.logical_or.reduce([member.contains(points_lps_mm) for member in self.members])
+        for other in self.without:
+            inside &= ~other.contains(points_lps_mm)
+        return np.asarray(inside)
+
+    def may_cut(self, points_lps_mm: FloatArray, *, reach_mm: float) -> BoolArray:
+        """True near the surface of any part."""
+        parts = (*self.members, *self.without)
+        return np.asarray(np.logical_or.reduce([part.may_cut(points_lps_mm, reach_mm=reach_mm) for part in parts]))
+
+
+def bounding_box(shape: Shape, grid: Grid) -> VoxelBox:
+    """A box of voxels of `grid` (possibly empty) outside of which no voxel touches the shape."""
+    low, high = np.full(3, np.inf), np.full(3, -np.inf)
+    for centre, radius in shape.balls:
+        middle = grid.lps_to_kji(centre)
+        reach = radius / np.asarray(grid.spacing_kji_mm)
+        low, high = np.minimum(low, middle - reach), np.maximum(high, middle + reach)
+    start, stop = np.floor(low + 0.5).astype(int), np.floor(high + 0.5).astype(int) + 1
+    return VoxelBox(tuple(start), tuple(stop)).intersection(grid.box)
+
+
+def voxel_fraction(shape: Shape, grid: Grid, *, samples: int) -> tuple[VoxelBox, NDArray[np.float32]]:
+    """How much of each voxel the shape fills, 0 to 1.
+
+    Voxels away from the surface are exact; those it may cut are sampled at samples^3 regular points.
+
+    Returns:
+        A box of voxels outside of which the fraction is 0, and the fractions (K, J, I) in that box.
+    """
+    box = bounding_box(shape, grid)
+    fraction = np.zeros(box.shape_kji, dtype=np.float32)
+    if box.is_empty:
+        return box, fraction
+    depth = max(1, SLAB_VOXELS // (box.shape_kji[1] * box.shape_kji[2]))
+    for first in range(0, box.shape_kji[0], depth):
+        slab = fraction[first : first + depth]
+        indices = np.moveaxis(np.indices(slab.shape, dtype=np.float64), 0, -1) + box.start_kji
+        indices[..., 0] += first
+        slab[...] = _slab_fraction(shape, grid, indices, samples)
+    return box, fraction
+
+
+def _slab_fraction(shape: Shape, grid: Grid, indices: FloatArray, samples: int) -> NDArray[np.float32]:
+    points = grid.kji_to_lps(indices)
+    fraction = shape.contains(points).astype(np.float32)
+    cut = shape.may_cut(points, reach_mm=float(np.linalg.norm(grid.spacing_ijk_mm)) / 2)
+    inside = np.zeros(int(cut.sum()), dtype=np.int64)
+    steps = (np.arange(samples) + 0.5) / samples - 0.5
+    for offset in product(steps, steps, steps):
+        inside += shape.contains(grid.kji_to_lps(indices[cut] + offset))
+    fraction[cut] = inside / samples**3
+    return fraction
+
+
+def truth_mask(shape: Shape, grid: Grid, *, samples: int = 6) -> tuple[NDArray[np.bool_], float]:
+    """Voxels at least half filled by the shape, bool (K, J, I), and the filled volume in ml."""
+    box, fraction = voxel_fraction(shape, grid, samples=samples)
+    mask = np.zeros(grid.shape_kji, dtype=bool)
+    mask[box.slices] = fraction >= 0.5
+    return mask, float(fraction.sum(dtype=np.float64)) * grid.voxel_volume_ml
+
+
+def overlapping(shape: Shape, others: Sequence[Shape]) -> tuple[Shape, ...]:
+    """Those of `others` that may overlap `shape`, judged by their enclosing balls."""
+    return tuple(
+        other
+        for other in others
+        if any(np.linalg.norm(np.subtract(a, b)) < ra + rb for a, ra in shape.balls for b, rb in other.balls)
+    )
