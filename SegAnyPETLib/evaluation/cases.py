@@ -1,0 +1,132 @@
+"""The cases of an evaluation: one folder per case, with an image in SUV and a reference mask.
+
+DATA/CASE/pet.nii.gz    PET, values in SUV
+DATA/CASE/gtv.nii.gz    reference mask on the same grid; everything above 0.5 belongs to it
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from SegAnyPETLib.data import read_volume_file
+from SegAnyPETLib.errors import GeometryError, InputError
+from SegAnyPETLib.geometry import VoxelBox
+from SegAnyPETLib.suv import SUVVolume, read_suv_image
+
+IMAGE_NAME = "pet.nii.gz"
+REFERENCE_NAME = "gtv.nii.gz"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image with its reference.
+
+    Attributes:
+        name: Name of the case's folder.
+        image: In SUV.
+        reference: (K, J, I) on the image's grid, not empty, read-only.
+    """
+
+    name: str
+    image: SUVVolume
+    reference: NDArray[np.bool_]
+
+
+def find_cases(
+    data: Path, *, names: Collection[str] | None = None, fold: tuple[int, int] | None = None
+) -> tuple[Path, ...]:
+    """The case folders of `data`, sorted by name.
+
+    Args:
+        data: Folder of case folders; folders without both files are not cases.
+        names: Only these cases.
+        fold: (k, n): only cases whose number (the last digits of the name) leaves the rest k when divided
+            by n. A fixed rule, so that everybody's folds are the same.
+
+    Raises:
+        InputError: There is no case, a named case is missing, or a case has no number to make folds from.
+    """
+    found = tuple(
+        sorted(path.parent for path in data.glob(f"*/{IMAGE_NAME}") if (path.parent / REFERENCE_NAME).is_file())
+    )
+    if not found:
+        msg = f"Expected folders CASE/{IMAGE_NAME} with CASE/{REFERENCE_NAME} in {data}; found none. Check --data."
+        raise InputError(msg)
+    if names is not None:
+        missing = sorted(set(names) - {path.name for path in found})
+        if missing:
+            msg = f"Expected the cases {', '.join(missing)} in {data}; found no such folder with both files."
+            raise InputError(msg)
+        found = tuple(path for path in found if path.name in set(names))
+    if fold is not None:
+        rest, parts = fold
+        found = tuple(path for path in found if _case_number(path.name) % parts == rest)
+        if not found:
+            msg = f"Expected cases whose number leaves {rest} when divided by {parts}; found none. Choose another fold."
+            raise InputError(msg)
+    return found
+
+
+def _case_number(name: str) -> int:
+    digits = re.search(r"(\d+)\D*$", name)
+    if digits is None:
+        msg = f"Expected a number in the name of case {name!r} to make folds from; found none. Use --cases instead."
+        raise InputError(msg)
+    return int(digits.group(1))
+
+
+def read_case(folder: Path) -> Case:
+    """Read one case folder; values are taken as body-weight SUV.
+
+    Raises:
+        GeometryError: Mask and image lie on different grids, or the mask is empty.
+        SUVError: The values cannot be SUV.
+    """
+    image = read_suv_image(folder / IMAGE_NAME, kind="bw")
+    values, grid = read_volume_file(folder / REFERENCE_NAME)
+    if not grid.is_close(image.grid, tolerance_mm=0.01):
+        msg = (
+            f"Expected {REFERENCE_NAME} of case {folder.name} on the grid of {IMAGE_NAME}; found shape "
+            f"{grid.shape_kji} and origin {grid.origin_lps_mm} against {image.grid.shape_kji} and "
+            f"{image.grid.origin_lps_mm}. Resample the mask first."
+        )
+        raise GeometryError(msg)
+    reference: NDArray[np.bool_] = values > 0.5
+    if not reference.any():
+        msg = f"Expected a reference mask in case {folder.name}; found an empty one. Leave the case out."
+        raise GeometryError(msg)
+    reference.setflags(write=False)
+    return Case(folder.name, image, reference)
+
+
+def cut_faces(case: Case, *, limit_mm: float, seed: int) -> tuple[Case, VoxelBox]:
+    """Cut a random slab off each face of the image, so that the crop no longer tells where the lesion is.
+
+    Each face loses whole voxels, at most a uniform random 0 to `limit_mm`, drawn from the seed and the
+    case's name alone. The reference is never cut and gets no new contact with a border: one voxel is left
+    between both. A face the reference touches already stays as it is.
+
+    Returns:
+        The case on the smaller grid, and the box of the old image it covers.
+    """
+    generator = np.random.default_rng([seed, zlib.crc32(case.name.encode())])
+    wanted_mm = generator.uniform(0.0, limit_mm, size=(2, 3))
+    spacing = np.asarray(case.image.grid.spacing_kji_mm)
+    shape = np.asarray(case.reference.shape)
+    box = VoxelBox.of_mask(case.reference)
+    margin = np.stack([np.asarray(box.start_kji), shape - np.asarray(box.stop_kji)])
+    cut = np.minimum((wanted_mm / spacing).astype(int), np.maximum(margin - 1, 0))
+    low, high = cut[0], shape - cut[1]
+    kept = VoxelBox((int(low[0]), int(low[1]), int(low[2])), (int(high[0]), int(high[1]), int(high[2])))
+    array = np.ascontiguousarray(case.image.array[kept.slices])
+    reference = np.ascontiguousarray(case.reference[kept.slices])
+    array.setflags(write=False)
+    reference.setflags(write=False)
+    return Case(case.name, replace(case.image, array=array, grid=case.image.grid.crop(kept)), reference), kept
