@@ -1,0 +1,131 @@
+"""Training crops from real cases in the layout of `evaluate`: CASE/pet.nii.gz and CASE/gtv.nii.gz.
+
+Each crop is drawn with a random orientation, size and placement. The faces of the image are cut at random
+first, because a data set that was cropped around its lesions gives them away by where the image ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch.nn import functional
+
+from SegAnyPETLib.data.volume_file import read_volume_file
+from SegAnyPETLib.errors import SegAnyPETError
+from SegAnyPETLib.pretrain.synthetic import FWHM_PER_SIGMA, Scene, add_noise
+
+MAX_CUT_MM = 45.0
+TILT_DEGREES = 15.0
+
+
+@dataclass(frozen=True)
+class RealCase:
+    """One case: SUV (K, J, I) float32, reference mask (K, J, I) bool, spacing along k, j, i in mm."""
+
+    name: str
+    suv: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    spacing_kji_mm: tuple[float, float, float]
+
+
+def read_real_cases(folder: Path, *, exclude_fold: tuple[int, int] | None = None) -> list[RealCase]:
+    """Read the cases of `folder`, sorted by name.
+
+    Args:
+        folder: Holds one folder per case.
+        exclude_fold: (k, n) leaves out the cases whose number (digits of the name) is k modulo n.
+
+    Raises:
+        SegAnyPETError: The folder holds no case.
+    """
+    paths = sorted(p for p in folder.iterdir() if (p / "pet.nii.gz").is_file() and (p / "gtv.nii.gz").is_file())
+    if exclude_fold is not None:
+        fold, folds = exclude_fold
+        paths = [p for p in paths if case_number(p.name) % folds != fold]
+    if not paths:
+        msg = f"Expected folders with pet.nii.gz and gtv.nii.gz under {folder}; found none."
+        raise SegAnyPETError(msg)
+    cases = []
+    for path in paths:
+        suv, grid = read_volume_file(path / "pet.nii.gz")
+        mask, _ = read_volume_file(path / "gtv.nii.gz")
+        cases.append(RealCase(path.name, np.maximum(suv, 0), mask > 0.5, grid.spacing_kji_mm))
+    return cases
+
+
+def case_number(name: str) -> int:
+    """The digits of a case's name as one number, which decides its fold."""
+    return int("".join(c for c in name if c.isdigit()) or 0)
+
+
+def sample_real_crop(rng: np.random.Generator, case: RealCase, *, size: int) -> Scene:
+    """Draw an augmented crop of `size` voxels a side that holds a part of the lesion."""
+    while True:
+        suv, mask = _cut_faces(rng, case)
+        spacing_mm = float(rng.choice([4.0 * np.exp(rng.uniform(-0.15, 0.25)), rng.uniform(2.0, 3.5)], p=[0.85, 0.15]))
+        inside = np.argwhere(mask)
+        centre = inside[rng.integers(len(inside))] if rng.random() < 0.6 else inside.mean(axis=0)
+        centre_mm = centre * np.asarray(case.spacing_kji_mm) + rng.normal(0, 6.0, 3)
+        crop, target = _resample(rng, suv, mask, centre_mm, case.spacing_kji_mm, spacing_mm, size)
+        if target.sum() >= 8:
+            return Scene(_change_appearance(rng, crop, spacing_mm), target, spacing_mm)
+
+
+def _cut_faces(rng: np.random.Generator, case: RealCase) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Zero the image beyond a random cut on each face, never through the lesion."""
+    suv = case.suv.copy()
+    for axis, spacing in enumerate(case.spacing_kji_mm):
+        hit = np.flatnonzero(case.mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        low = min(int(rng.uniform(0, MAX_CUT_MM) / spacing), int(hit[0]))
+        high = max(case.mask.shape[axis] - int(rng.uniform(0, MAX_CUT_MM) / spacing), int(hit[-1]) + 1)
+        view = np.moveaxis(suv, axis, 0)
+        view[:low] = 0
+        view[high:] = 0
+    return suv, case.mask
+
+
+def _resample(
+    rng: np.random.Generator,
+    suv: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    centre_mm: NDArray[np.float64],
+    spacing_kji_mm: tuple[float, float, float],
+    spacing_mm: float,
+    size: int,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Sample a randomly turned cubic crop around `centre_mm` (from voxel 0, along k, j, i)."""
+    axis = (np.arange(size) - (size - 1) / 2) * spacing_mm
+    offsets = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1) @ _random_turn(rng).T
+    index = (offsets + centre_mm) / np.asarray(spacing_kji_mm)
+    normalized = (2 * index / (np.asarray(suv.shape) - 1) - 1)[..., ::-1]  # grid_sample wants i, j, k in [-1, 1]
+    grid = torch.from_numpy(np.ascontiguousarray(normalized, dtype=np.float32))[None]
+    stack = torch.from_numpy(np.stack([suv, mask.astype(np.float32)]))[None]
+    crop = functional.grid_sample(stack, grid, mode="bilinear", padding_mode="zeros", align_corners=True)[0].numpy()
+    return crop[0], crop[1] >= 0.5
+
+
+def _random_turn(rng: np.random.Generator) -> NDArray[np.float64]:
+    """A random flip and order of the axes, and often a tilt of up to `TILT_DEGREES` about a random axis."""
+    turn: NDArray[np.float64] = np.eye(3)[rng.permutation(3)] * rng.choice([-1.0, 1.0], 3)
+    if rng.random() < 0.5:
+        x, y, z = rng.standard_normal(3)
+        cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]]) / np.linalg.norm([x, y, z])
+        angle = np.deg2rad(rng.uniform(0, TILT_DEGREES))
+        turn = (np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross) @ turn
+    return turn
+
+
+def _change_appearance(rng: np.random.Generator, suv: NDArray[np.float32], spacing_mm: float) -> NDArray[np.float32]:
+    """Another scanner: calibration, sharpness and noise."""
+    data = suv > 0
+    suv = suv * float(rng.uniform(0.8, 1.25))
+    if rng.random() < 0.3:
+        suv = ndimage.gaussian_filter(suv, rng.uniform(0, 5.0) / FWHM_PER_SIGMA / spacing_mm)
+    if rng.random() < 0.4:
+        suv = add_noise(rng, suv, spacing_mm=spacing_mm, relative=float(rng.uniform(0.02, 0.15)))
+    return np.asarray(suv * data, dtype=np.float32)

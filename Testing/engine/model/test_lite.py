@@ -1,0 +1,94 @@
+"""The bundled network keeps the contract every promptable network keeps."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from SegAnyPETLib.model.lite import LiteNetwork
+
+
+@pytest.fixture(scope="module")
+def network() -> LiteNetwork:
+    torch.manual_seed(3)
+    return LiteNetwork().eval()
+
+
+@pytest.fixture(scope="module")
+def volume() -> torch.Tensor:
+    return torch.rand(1, 1, 32, 48, 16, generator=torch.Generator().manual_seed(4))
+
+
+def points(*clicks: tuple[float, float, float, int]) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.tensor([[c[:3] for c in clicks]]), torch.tensor([[c[3] for c in clicks]])
+
+
+@torch.inference_mode()
+def test_logits_have_the_shape_of_the_volume_and_quality_is_a_share(network: LiteNetwork, volume: torch.Tensor) -> None:
+    logits, quality = network.decode(network.encode(volume), points=points((8.0, 40.0, 3.0, 1)))
+    assert logits.shape == (1, 1, 32, 48, 16)
+    assert quality.shape == (1, 1)
+    assert 0 <= quality.item() <= 1
+
+
+@torch.inference_mode()
+def test_an_ignored_point_changes_nothing(network: LiteNetwork, volume: torch.Tensor) -> None:
+    embedding = network.encode(volume)
+    alone, _ = network.decode(embedding, points=points((8.0, 40.0, 3.0, 1), (20.0, 5.0, 9.0, 0)))
+    padded, _ = network.decode(embedding, points=points((8.0, 40.0, 3.0, 1), (20.0, 5.0, 9.0, 0), (1.0, 2.0, 3.0, -1)))
+    torch.testing.assert_close(padded, alone, rtol=0, atol=1e-6)
+
+
+@torch.inference_mode()
+def test_the_order_of_the_points_does_not_matter(network: LiteNetwork, volume: torch.Tensor) -> None:
+    embedding = network.encode(volume)
+    one, _ = network.decode(embedding, points=points((8.0, 40.0, 3.0, 1), (20.0, 5.0, 9.0, 0), (9.0, 9.0, 9.0, 1)))
+    other, _ = network.decode(embedding, points=points((9.0, 9.0, 9.0, 1), (8.0, 40.0, 3.0, 1), (20.0, 5.0, 9.0, 0)))
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_each_coordinate_moves_the_prompt_along_its_own_axis(
+    network: LiteNetwork, volume: torch.Tensor, axis: int
+) -> None:
+    """The strongest change between two clicks lies at the clicks, so no two axes are exchanged."""
+    flat = torch.full_like(volume, 0.7)  # nothing in the image but the click
+    embedding = network.encode(flat)
+    start = [6.0, 6.0, 6.0]
+    moved = list(start)
+    moved[axis] += 8.0 if axis == 2 else 20.0
+    a, _ = network.decode(embedding, points=points((*start, 1)))
+    b, _ = network.decode(embedding, points=points((*moved, 1)))
+    change = (a - b).abs()[0, 0]
+    other_axes = tuple(n for n in range(3) if n != axis)
+    profile = change.amax(dim=other_axes)
+    spread = [change.amax(dim=tuple(n for n in range(3) if n != m)) for m in range(3)]
+    reach = [int((s > 0.5 * s.max()).sum()) for s in spread]
+    assert profile[int(start[axis])] > 0
+    assert reach[axis] == max(reach)
+
+
+@torch.inference_mode()
+def test_a_batch_of_prompts_equals_prompts_one_by_one(network: LiteNetwork, volume: torch.Tensor) -> None:
+    embedding = network.encode(volume)
+    coords = torch.tensor([[[8.0, 40.0, 3.0]], [[20.0, 5.0, 9.0]]])
+    together, _ = network.decode(embedding, points=(coords, torch.ones(2, 1, dtype=torch.long)))
+    for n in range(2):
+        alone, _ = network.decode(embedding, points=(coords[n : n + 1], torch.ones(1, 1, dtype=torch.long)))
+        torch.testing.assert_close(together[n : n + 1], alone, rtol=0, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_a_mask_alone_is_a_prompt(network: LiteNetwork, volume: torch.Tensor) -> None:
+    embedding = network.encode(volume)
+    mask = torch.full((1, 1, 32, 48, 16), -4.0)
+    mask[..., 8:20, 10:30, 4:12] = 4.0
+    with_mask, _ = network.decode(embedding, mask_logits=mask)
+    without, _ = network.decode(embedding, mask_logits=-mask)
+    assert not torch.allclose(with_mask, without)
+
+
+def test_the_weights_fit_the_bundle() -> None:
+    size_mb = sum(p.numel() * 4 for p in LiteNetwork().parameters()) / 1e6
+    assert size_mb <= 25

@@ -1,0 +1,81 @@
+"""A run can be killed and resumed, and learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from SegAnyPETLib.errors import SegAnyPETError, WeightsError
+from SegAnyPETLib.pretrain import train as training
+from SegAnyPETLib.pretrain.config import TrainingConfig
+from SegAnyPETLib.pretrain.real_cases import RealCase, case_number, read_real_cases, sample_real_crop
+
+SMALL = TrainingConfig(steps=4, batch=1, crop_voxels=16, large_crop_voxels=16, max_clicks=2, validate_every=2)
+
+
+@pytest.fixture
+def few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "VALIDATION_SCENES", 1)
+
+
+@pytest.fixture
+def a_case() -> RealCase:
+    """An anisotropic image with a hot off-centre block."""
+    mask = np.zeros((30, 24, 20), dtype=bool)
+    mask[12:20, 6:14, 9:15] = True
+    return RealCase("A_7", np.where(mask, 6.0, 1.0).astype(np.float32), mask, (3.0, 5.0, 4.0))
+
+
+@pytest.mark.usefixtures("few_scenes")
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = load_file(training.train(SMALL, tmp_path / "whole"))
+    save = training._save
+
+    def save_then_die(*arguments: object) -> None:
+        save(*arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "_save", save_then_die)
+    with pytest.raises(KeyboardInterrupt):
+        training.train(SMALL, tmp_path / "killed")
+    monkeypatch.setattr(training, "_save", save)
+    resumed = load_file(training.train(SMALL, tmp_path / "killed"))
+    for key, value in whole.items():
+        torch.testing.assert_close(resumed[key], value, rtol=0, atol=0)
+
+
+@pytest.mark.usefixtures("few_scenes")
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
+    training.train(SMALL, tmp_path)
+    other = TrainingConfig(steps=6, batch=1, crop_voxels=16, large_crop_voxels=16, max_clicks=2, validate_every=2)
+    with pytest.raises(WeightsError, match="other settings"):
+        training.train(other, tmp_path)
+
+
+@pytest.mark.usefixtures("few_scenes")
+def test_real_cases_are_used_and_the_curves_drawn(tmp_path: Path, a_case: RealCase) -> None:
+    config = TrainingConfig(
+        steps=2, batch=2, crop_voxels=16, large_crop_voxels=32, real_share=1.0, max_clicks=1, validate_every=2
+    )
+    training.train(config, tmp_path, cases=[a_case])
+    assert (tmp_path / "curves.png").stat().st_size > 1000
+    assert '"dice_3"' in (tmp_path / "history.json").read_text()
+
+
+def test_a_real_crop_keeps_target_and_uptake_together(a_case: RealCase) -> None:
+    for n in range(8):
+        scene = sample_real_crop(np.random.default_rng(n), a_case, size=24)
+        assert scene.target.sum() >= 8
+        assert scene.suv[scene.target].mean() > 2 * scene.suv[~scene.target & (scene.suv > 0)].mean()
+
+
+def test_the_excluded_fold_is_never_read(tmp_path: Path, real_data_folder: Path) -> None:
+    names = {c.name for c in read_real_cases(real_data_folder / "sts", exclude_fold=(2, 5))}
+    assert names == {p.name for p in (real_data_folder / "sts").iterdir() if case_number(p.name) % 5 != 2}
+    assert len(names) < 30
+    with pytest.raises(SegAnyPETError, match="found none"):
+        read_real_cases(tmp_path)
