@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -46,7 +47,7 @@ class PreprocessingSpec:
         _require(len(self.roi_shape) == 3 and min(self.roi_shape) > 0, "roi_shape", "three positive sizes", self)
         _require(len(self.spacings_mm) > 0 and min(self.spacings_mm) > 0, "spacings_mm", "positive millimetres", self)
         _require(
-            all(fine < coarse for coarse, fine in zip(self.spacings_mm, self.spacings_mm[1:], strict=False)),
+            all(fine < coarse for coarse, fine in pairwise(self.spacings_mm)),
             "spacings_mm",
             "each finer than the one before",
             self,
@@ -74,8 +75,11 @@ class PreprocessingSpec:
         Raises:
             ModelError: A field is missing, unknown or out of its range.
         """
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
+        }
         try:
-            return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
+            return cls(**fields)
         except TypeError as error:
             message = f"Expected the fields of PreprocessingSpec, found {sorted(entry)}: {error}"
             raise ModelError(message) from error
