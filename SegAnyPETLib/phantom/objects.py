@@ -33,7 +33,7 @@ class PhantomObject:
             blurred activity. A necrotic core counts as lesion.
         centre_lps_mm: Centre of the defining shape; inside the object except for shells.
         true_suv: SUVbw before blurring; of the viable rim where the object has a core.
-        true_volume_ml: Volume of the shape within the grid: closed form for whole spheres and ellipsoids, else
+        true_volume_ml: Volume of the shape within the grid: closed form for the whole spheres of the NEMA phantom, else
             supersampled.
     """
 
