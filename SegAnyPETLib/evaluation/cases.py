@@ -11,14 +11,16 @@ import zlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from SegAnyPETLib.data import read_volume_file
 from SegAnyPETLib.errors import GeometryError, InputError
 from SegAnyPETLib.geometry import VoxelBox
-from SegAnyPETLib.suv import SUVVolume, read_suv_image
+
+if TYPE_CHECKING:
+    from SegAnyPETLib.suv import SUVVolume
 
 IMAGE_NAME = "pet.nii.gz"
 REFERENCE_NAME = "gtv.nii.gz"
@@ -67,14 +69,19 @@ def find_cases(
         found = tuple(path for path in found if path.name in set(names))
     if fold is not None:
         rest, parts = fold
-        found = tuple(path for path in found if _case_number(path.name) % parts == rest)
+        found = tuple(path for path in found if case_number(path.name) % parts == rest)
         if not found:
             msg = f"Expected cases whose number leaves {rest} when divided by {parts}; found none. Choose another fold."
             raise InputError(msg)
     return found
 
 
-def _case_number(name: str) -> int:
+def case_number(name: str) -> int:
+    """The last digits in a case's name, by which folds are made.
+
+    Raises:
+        InputError: The name holds no digit.
+    """
     digits = re.search(r"(\d+)\D*$", name)
     if digits is None:
         msg = f"Expected a number in the name of case {name!r} to make folds from; found none. Use --cases instead."
@@ -89,6 +96,9 @@ def read_case(folder: Path) -> Case:
         GeometryError: Mask and image lie on different grids, or the mask is empty.
         SUVError: The values cannot be SUV.
     """
+    from SegAnyPETLib.data import read_volume_file
+    from SegAnyPETLib.suv import read_suv_image
+
     image = read_suv_image(folder / IMAGE_NAME, kind="bw")
     values, grid = read_volume_file(folder / REFERENCE_NAME)
     if not grid.is_close(image.grid, tolerance_mm=0.01):

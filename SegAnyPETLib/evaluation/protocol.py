@@ -9,7 +9,7 @@ import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,11 @@ from SegAnyPETLib.clicks import deepest_voxel, next_click
 from SegAnyPETLib.errors import InputError
 from SegAnyPETLib.evaluation.baselines import crop_margin_mm, run_baselines
 from SegAnyPETLib.evaluation.cases import Case, cut_faces
-from SegAnyPETLib.evaluation.methods import ClickedMethod
 from SegAnyPETLib.evaluation.metrics import Agreement, compute_agreement
 from SegAnyPETLib.geometry import VoxelBox
+
+if TYPE_CHECKING:
+    from SegAnyPETLib.evaluation.methods import ClickedMethod
 
 FirstClick = Literal["deepest", "random", "hottest"]
 CLICKS_OF_AUC = 5

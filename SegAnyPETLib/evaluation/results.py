@@ -15,11 +15,11 @@ The JSON object (`to_json_object`), schema "seganypet-evaluation/1":
       baselines   per baseline its agreement for the first click
       kept        start_kji and stop_kji of the part of the image that was used
     summary
-      cases       number of cases
-      after_click per click number ("1" to "10"), per figure of the agreement: count, mean, mean_interval,
-                  median, median_interval (95 % bootstrap over cases, 2,000 resamples)
-      baselines   per baseline the same figures
-      auc         the same figures
+      cases        number of cases
+      after_click  per click number ("1" to "10"), per figure of the agreement: count, mean, mean_interval,
+                   median, median_interval (95 % bootstrap over cases, 2,000 resamples)
+      baselines    per baseline the same figures
+      auc          the same figures
       clicks_to_dice_080, clicks_to_dice_085    reached and failed (cases), mean_capped (a failure counts as
                   the protocol's number of clicks)
       share_of_clicks_lowering_dice    of all clicks but the first: Dice falls by more than 0.02
