@@ -1,0 +1,20 @@
+"""From the image's grid to the tensor a network sees, and back.
+
+Public names: `Region`, `TensorAxes`, `Normalization`, `tensor_direction`, `normalize`, `resample_linear`,
+`resample_to_region`, `resample_from_region`.
+"""
+
+from SegAnyPETLib.preprocess.normalize import Normalization, normalize
+from SegAnyPETLib.preprocess.region import Region, TensorAxes, tensor_direction
+from SegAnyPETLib.preprocess.resample import resample_from_region, resample_linear, resample_to_region
+
+__all__ = [
+    "Normalization",
+    "Region",
+    "TensorAxes",
+    "normalize",
+    "resample_from_region",
+    "resample_linear",
+    "resample_to_region",
+    "tensor_direction",
+]

@@ -1,0 +1,183 @@
+"""What has been decoded so far: windows of logits, painted over one another on whatever grid is asked for.
+
+Logits stay in the regions they were decoded in; the image's grid is sampled on demand. Windows are painted in
+order: coarse ones first, and of one spacing the newest last. Each window is opaque in its interior and fades
+towards the faces of its region (`ramp`), so results join without a seam; where nothing lies beneath, it counts
+fully up to its faces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from SegAnyPETLib.geometry import Grid, VoxelBox
+from SegAnyPETLib.preprocess import Region, resample_linear
+from SegAnyPETLib.preprocess.region import box_covering
+from SegAnyPETLib.session.packed_mask import PackedMask
+from SegAnyPETLib.session.prompts import Box
+
+FloatArray = NDArray[np.float32]
+
+CLICKED_RAMP = 0.125  # share of the width over which a window that holds the click fades
+FOLLOWING_RAMP = 0.5  # a window that follows an object shares the overlap evenly with its neighbour
+SEED_LOGIT = 6.0
+BACKGROUND_LOGIT = -6.0
+FAINT_LOGIT = -3.0  # below this (probability 0.047) a window is not sampled on the image
+UNKNOWN_LOGIT = 0.0  # the mask prompt where nothing has been decoded: neither object nor background
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """What the network answered in one region.
+
+    Attributes:
+        region: Where.
+        logits: (d, h, w) float16, spread evenly over the region; read-only.
+        ramp: Share of the region's width over which the window fades towards its faces.
+    """
+
+    region: Region
+    logits: NDArray[np.float16]
+    ramp: float
+
+    @classmethod
+    def of(cls, region: Region, logits: FloatArray, *, ramp: float) -> Window:
+        """Keep `logits` in half precision: it moves a surface by less than a thousandth of a voxel."""
+        limit = float(np.finfo(np.float16).max)
+        kept = np.clip(logits, -limit, limit).astype(np.float16)
+        kept.setflags(write=False)
+        return cls(region, kept, ramp)
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The grid of the logits."""
+        return self.region.grid_of(self.logits.shape)
+
+    @cached_property
+    def opacity(self) -> FloatArray:
+        """(d, h, w), 1 in the interior, falling linearly over `ramp` to almost 0 at the faces."""
+        shares = [(np.arange(n) + 0.5) / n for n in self.logits.shape]
+        d, h, w = (np.minimum(1.0, np.minimum(s, 1.0 - s) / self.ramp).astype(np.float32) for s in shares)
+        return np.asarray(np.minimum(np.minimum(d[:, None, None], h[None, :, None]), w[None, None, :]))
+
+    def visible_box(self, grid: Grid) -> VoxelBox:
+        """Voxels of `grid` where the logits may exceed `FAINT_LOGIT`."""
+        box = VoxelBox.of_mask(self.logits > FAINT_LOGIT)
+        if box.is_empty:
+            return box
+        return box_covering(self.grid, box.expanded(1).intersection(self.grid.box), grid)
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """All windows of one state of the session, and the seed beneath them.
+
+    Attributes:
+        windows: In painting order.
+        seed: A mask on the image's grid beneath all windows, with the grid it lies on.
+        limits: The result is clipped to the union of these boxes; no boxes, no limit.
+    """
+
+    windows: tuple[Window, ...] = ()
+    seed: tuple[PackedMask, Grid] | None = None
+    limits: tuple[Box, ...] = ()
+
+    @property
+    def is_blank(self) -> bool:
+        """True while nothing was decoded or seeded."""
+        return not self.windows and self.seed is None
+
+    def reaches(self, region: Region) -> bool:
+        """True when something is known in `region`."""
+        return self.seed is not None or any(not w.region.box_in(region.grid).is_empty for w in self.windows)
+
+    def with_window(self, window: Window) -> Canvas:
+        """This canvas with `window` painted last among those of its spacing, in place of an older one there."""
+        others = [w for w in self.windows if w.region != window.region]
+        painted = sorted([*others, window], key=lambda w: -w.region.spacing_mm)
+        return replace(self, windows=tuple(painted))
+
+    def without(self, regions: set[Region]) -> Canvas:
+        """This canvas without the windows of `regions`."""
+        return replace(self, windows=tuple(w for w in self.windows if w.region not in regions))
+
+    def sample(self, grid: Grid, *, unknown: float) -> FloatArray:
+        """Logits at the voxels of `grid`, (K, J, I) float32; `unknown` where nothing was decoded or seeded."""
+        if self.seed is None and len(self.windows) == 1:
+            return self._limited(_sampled(self.windows[0], grid, self.windows[0].logits, outside=unknown), grid)
+        logits = np.zeros(grid.shape_kji, dtype=np.float32)
+        cover = np.zeros(grid.shape_kji, dtype=np.float32)
+        if self.seed is not None:
+            logits = _sampled_seed(*self.seed, grid)
+            cover[...] = 1.0
+        for window in self.windows:
+            _paint(window, grid, logits, cover)
+        known = cover > 0
+        np.divide(logits, cover, out=logits, where=known)
+        logits[~known] = unknown
+        return self._limited(logits, grid)
+
+    def visible_parts(self, grid: Grid) -> Iterator[tuple[VoxelBox, FloatArray]]:
+        """Disjoint boxes of the image and their logits; outside them the object's probability is below 5 %."""
+        boxes = [window.visible_box(grid) for window in self.windows]
+        if self.seed is not None:
+            boxes.append(self.seed[0].box.expanded(1).intersection(grid.box))
+        for box in merge_overlapping([box for box in boxes if not box.is_empty]):
+            yield box, self.sample(grid.crop(box), unknown=BACKGROUND_LOGIT)
+
+    def _limited(self, logits: FloatArray, grid: Grid) -> FloatArray:
+        if self.limits:
+            inside = np.zeros(grid.shape_kji, dtype=bool)
+            for box in self.limits:
+                inside |= box.mask_on(grid)
+            np.minimum(logits, np.float32(BACKGROUND_LOGIT), out=logits, where=~inside)
+        return logits
+
+
+def merge_overlapping(boxes: list[VoxelBox]) -> list[VoxelBox]:
+    """Join boxes that overlap into the box around both, until all are disjoint."""
+    merged: list[VoxelBox] = []
+    for box in boxes:
+        joined = box
+        while True:
+            touching = [other for other in merged if not other.intersection(joined).is_empty]
+            if not touching:
+                break
+            merged = [other for other in merged if other not in touching]
+            for other in touching:
+                joined = joined.union(other)
+        merged.append(joined)
+    return merged
+
+
+def _paint(window: Window, grid: Grid, logits: FloatArray, cover: FloatArray) -> None:
+    """Blend `window` over what is there; `logits` holds values already multiplied by `cover`."""
+    box = window.region.box_in(grid)
+    if box.is_empty:
+        return
+    part = grid.crop(box)
+    opacity = _sampled(window, part, window.opacity, outside=0.0)
+    value = _sampled(window, part, window.logits, outside=0.0)
+    for field, top in ((logits, value * opacity), (cover, opacity)):
+        field[box.slices] *= 1.0 - opacity
+        field[box.slices] += top
+
+
+def _sampled(window: Window, grid: Grid, values: NDArray[np.floating], *, outside: float) -> FloatArray:
+    if grid == window.grid:
+        return np.array(values, dtype=np.float32)  # exact, and no resampler is needed
+    return resample_linear(np.asarray(values, dtype=np.float32), window.grid, grid, outside=outside)
+
+
+def _sampled_seed(mask: PackedMask, image_grid: Grid, grid: Grid) -> FloatArray:
+    """The seed as logits, linear between voxels."""
+    box = mask.box.expanded(1).intersection(image_grid.box)
+    inside = mask.inside(box).astype(np.float32)
+    part = image_grid.crop(box)
+    share = inside if grid == part else resample_linear(inside, part, grid, outside=0.0)
+    return share * np.float32(SEED_LOGIT - BACKGROUND_LOGIT) + np.float32(BACKGROUND_LOGIT)

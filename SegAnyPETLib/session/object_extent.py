@@ -1,0 +1,93 @@
+"""Where the clicked object of one window ends: at its own surface, or cut by a face of the region."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from SegAnyPETLib.geometry import Grid, VoxelBox
+from SegAnyPETLib.session.canvas import Canvas, Window
+from SegAnyPETLib.session.postprocess import components_at
+from SegAnyPETLib.session.region_network import Click
+
+BoolArray = NDArray[np.bool_]
+
+FACE_SHARE = 0.02  # of the width: an object within this of a face touches it (convolutions fade towards the border)
+
+Face = tuple[int, int]  # tensor axis, and -1 for its low or +1 for its high end
+
+
+def clicked_object(window: Window, clicks: Sequence[Click]) -> BoolArray:
+    """The parts of the window's own mask (d, h, w) that a positive click in it touches."""
+    positive = [c.lps_mm for c in clicks if c.positive and window.region.contains(c.lps_mm)]
+    if not positive:
+        return np.zeros(window.logits.shape, dtype=bool)
+    return components_at(window.logits >= 0, window.grid.lps_to_kji(positive))
+
+
+def cut_faces(window: Window, found: BoolArray, *, canvas: Canvas, image_grid: Grid) -> list[Face]:
+    """Faces of the window that the object `found` runs through, in a fixed order.
+
+    A face counts when the object touches it, the image goes on beyond it and inside the limits of the canvas, and
+    the other windows do not already carry the object on (for half or more of the touching voxels).
+    """
+    faces = []
+    for axis in range(3):
+        thickness = max(1, math.ceil(FACE_SHARE * window.logits.shape[axis]))
+        for sign in (-1, 1):
+            beyond = _points_beyond(window, found, axis=axis, sign=sign, thickness=thickness)
+            beyond = beyond[_open_to(beyond, canvas, image_grid)]
+            if len(beyond) and _share_known_as_object(beyond, window, canvas) < 0.5:
+                faces.append((axis, sign))
+    return faces
+
+
+def touches_faces(window: Window, coarse: Window, clicks: Sequence[Click]) -> bool:
+    """True when the object, as the coarser window sees it, crosses the outer faces of the finer `window`."""
+    index = np.argwhere(clicked_object(coarse, clicks))
+    if not len(index):
+        return False
+    lps = coarse.grid.kji_to_lps(index)
+    inside = window.grid.lps_to_kji(lps)
+    reach = (inside >= -0.5).all(axis=1) & (inside <= np.asarray(window.logits.shape) - 0.5).all(axis=1)
+    return bool(reach.any() and not reach.all())
+
+
+def extent_lps_mm(window: Window, found: BoolArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lowest and highest LPS coordinate the object reaches, outer voxel faces included; `found` is not empty."""
+    box = VoxelBox.of_mask(found)
+    faces = np.stack([np.asarray(box.start_kji) - 0.5, np.asarray(box.stop_kji) - 0.5])
+    lps = window.grid.kji_to_lps(faces)
+    return lps.min(axis=0), lps.max(axis=0)
+
+
+def _points_beyond(window: Window, found: BoolArray, *, axis: int, sign: int, thickness: int) -> NDArray[np.float64]:
+    """LPS points (N, 3) one voxel outside the face, opposite to the object's voxels that touch it."""
+    layers = np.moveaxis(found, axis, 0)
+    touching = (layers[:thickness] if sign < 0 else layers[-thickness:]).any(axis=0)
+    flat = np.argwhere(touching).astype(np.float64)
+    outside = -1.0 if sign < 0 else float(found.shape[axis])
+    return window.grid.kji_to_lps(np.insert(flat, axis, outside, axis=1))
+
+
+def _open_to(points_lps: NDArray[np.float64], canvas: Canvas, image_grid: Grid) -> BoolArray:
+    kji = image_grid.lps_to_kji(points_lps)
+    is_open = (kji >= -0.5).all(axis=1) & (kji <= np.asarray(image_grid.shape_kji) - 0.5).all(axis=1)
+    if canvas.limits:
+        is_open &= np.any([box.contains(points_lps) for box in canvas.limits], axis=0)
+    return np.asarray(is_open)
+
+
+def _share_known_as_object(points_lps: NDArray[np.float64], window: Window, canvas: Canvas) -> float:
+    """Share of the points at which another window of the same or a coarser spacing says: object."""
+    known = np.zeros(len(points_lps), dtype=bool)
+    for other in canvas.windows:
+        if other.region == window.region or other.region.spacing_mm < window.region.spacing_mm:
+            continue
+        index = np.floor(other.grid.lps_to_kji(points_lps) + 0.5).astype(int)
+        inside = ((index >= 0) & (index < other.logits.shape)).all(axis=1)
+        known[inside] |= other.logits[tuple(index[inside].T)] >= 0
+    return float(known.mean())

@@ -1,0 +1,81 @@
+"""All decoding of one step: which points a region is given, and which mask it starts from."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from SegAnyPETLib.clicks import deepest_voxel
+from SegAnyPETLib.preprocess import Region
+from SegAnyPETLib.session.canvas import UNKNOWN_LOGIT, Canvas, Window
+from SegAnyPETLib.session.prompt_clicks import box_field
+from SegAnyPETLib.session.prompts import Box
+from SegAnyPETLib.session.region_network import Click, RegionNetwork
+
+
+class PromptedDecoder:
+    """Decodes regions with the prompts of one step.
+
+    Args:
+        network: The network on the image.
+        clicks: All clicks up to this step, oldest first.
+        cancel: Checked before every call of the network.
+    """
+
+    def __init__(self, network: RegionNetwork, clicks: Sequence[Click], *, cancel: threading.Event | None) -> None:
+        self.network = network
+        self.clicks = tuple(clicks)
+        self._cancel = cancel
+
+    def new_region(self, point_lps_mm: tuple[float, float, float], spacing_mm: float) -> Region:
+        """The region around a point, in the network's shape and axis order."""
+        spec = self.network.preprocessing
+        return Region.around(point_lps_mm, shape=spec.roi_shape, spacing_mm=spacing_mm, tensor_axes=spec.tensor_axes)
+
+    def decode(
+        self,
+        region: Region,
+        canvas: Canvas,
+        *,
+        ramp: float,
+        start_box: Box | None = None,
+        extra_click: Click | None = None,
+    ) -> Window:
+        """Decode `region`.
+
+        Args:
+            region: Where.
+            canvas: What is known so far; it becomes the mask prompt, unknown places as logit 0.
+            ramp: How the window will fade towards its faces.
+            start_box: A box whose ellipsoid becomes the mask prompt instead.
+            extra_click: One more point, for regions that hold none of the user's.
+        """
+        clicks = [click for click in self.clicks if region.contains(click.lps_mm)]
+        if self.network.preprocessing.points == "newest":
+            clicks = clicks[-1:]
+        if extra_click is not None:
+            clicks.append(extra_click)
+        mask_logits = self._mask_prompt(region, canvas, start_box)
+        logits = self.network.decode(region, clicks, mask_logits=mask_logits, cancel=self._cancel)
+        return Window.of(region, logits, ramp=ramp)
+
+    def click_in_overlap(self, region: Region, canvas: Canvas) -> Click | None:
+        """A positive point at the deepest voxel of the mask so far within `region`; None where there is no mask."""
+        grid = region.grid_of(self.network.preprocessing.mask_shape)
+        mask = canvas.sample(grid, unknown=-1.0) >= 0
+        if not mask.any():
+            return None
+        x, y, z = (float(c) for c in grid.kji_to_lps(deepest_voxel(mask, spacing_kji_mm=grid.spacing_kji_mm)))
+        return Click((x, y, z), positive=True)
+
+    def _mask_prompt(self, region: Region, canvas: Canvas, start_box: Box | None) -> NDArray[np.float32] | None:
+        spec = self.network.preprocessing
+        grid = region.grid_of(spec.mask_shape)
+        if start_box is not None:
+            return box_field(start_box, grid)
+        if canvas.reaches(region):
+            return canvas.sample(grid, unknown=UNKNOWN_LOGIT)
+        return np.zeros(spec.mask_shape, dtype=np.float32) if spec.mask_prompt_first == "zeros" else None
