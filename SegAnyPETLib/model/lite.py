@@ -219,13 +219,14 @@ def _nearest_click(half: Tensor, coords: Tensor, chosen: Tensor) -> tuple[Tensor
     """Distance in full-resolution voxels (B, 1, ...) to the nearest chosen click, capped, and its index (B, ...)."""
     batch, _, *shape = half.shape
     if coords.shape[1] == 0:
-        return half.new_full(half.shape, CLICK_REACH_VOXELS), torch.zeros(batch, *shape, dtype=torch.long)
+        nobody = torch.zeros(batch, *shape, dtype=torch.long, device=half.device)
+        return half.new_full(half.shape, CLICK_REACH_VOXELS), nobody
     axes = [torch.arange(n, device=half.device, dtype=half.dtype) * 2 + 0.5 for n in shape]
     squared = half.new_zeros(batch, coords.shape[1], *shape)
     for axis, positions in enumerate(axes):
         view = [1, 1, 1, 1, 1]
         view[axis + 2] = -1
         squared = squared + (positions.view(view) - coords[..., axis][:, :, None, None, None]) ** 2
-    squared = squared.masked_fill(~chosen[:, :, None, None, None], CLICK_REACH_VOXELS**2)
+    squared = squared.masked_fill(~chosen[:, :, None, None, None], torch.inf)
     best, index = squared.min(dim=1)
     return best.sqrt().clamp(max=CLICK_REACH_VOXELS)[:, None], index

@@ -51,15 +51,15 @@ def sample_scene(rng: np.random.Generator, *, size: int) -> Scene:
         target &= cut
         if target.sum() >= 8:
             suv = _acquire(rng, uptake, spacing_mm) * cut
-            return Scene(suv.astype(np.float32), target, spacing_mm)
+            return Scene(np.asarray(suv, dtype=np.float32), target, spacing_mm)
 
 
 def smooth_field(rng: np.random.Generator, *, size: int, nodes: int) -> FloatVolume:
     """Random field of unit variance (before interpolation) with `nodes` lattice points a side."""
     lattice = torch.from_numpy(rng.standard_normal((1, 1, nodes, nodes, nodes), dtype=np.float32))
     field = functional.interpolate(lattice, size=(size,) * 3, mode="trilinear", align_corners=True)
-    values: FloatVolume = field[0, 0].numpy() * 1.4  # interpolation averages; this restores about unit variance
-    return values
+    # Interpolation averages; the factor restores about unit variance.
+    return np.asarray(1.4 * field[0, 0].numpy(), dtype=np.float32)
 
 
 def add_noise(rng: np.random.Generator, suv: FloatVolume, *, spacing_mm: float, relative: float) -> FloatVolume:
@@ -70,7 +70,8 @@ def add_noise(rng: np.random.Generator, suv: FloatVolume, *, spacing_mm: float, 
     sigma = rng.uniform(3.0, 6.0) / FWHM_PER_SIGMA / spacing_mm
     white = ndimage.gaussian_filter(rng.standard_normal(suv.shape, dtype=np.float32), sigma)
     scale = relative * np.maximum(suv, 0.05) ** rng.uniform(0.5, 1.0)
-    return np.maximum(suv + scale * white / max(float(white.std()), 1e-6), 0).astype(np.float32)
+    noisy = suv + scale * white / max(float(white.std()), 1e-6)
+    return np.asarray(np.maximum(noisy, 0), dtype=np.float32)
 
 
 def _anatomy(

@@ -105,9 +105,10 @@ def train(
 
 
 def _new_network(place: torch.device) -> LiteNetwork:
-    """A network whose weights lie channels-last, 1.3 times faster here (48 voxels a side, batch 4, 2 AMD EPYC cores)."""
+    """A network with channels-last weights: 1.3 times faster (batch of 4, 48 voxels a side, 2 AMD EPYC cores)."""
     network = LiteNetwork().to(place)
-    return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]  # stubs lack it
+    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # missing in torch's own types
+    return network
 
 
 def _click_loss(

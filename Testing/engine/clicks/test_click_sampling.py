@@ -22,8 +22,8 @@ def test_first_clicks_lie_in_the_target_and_often_in_its_middle(target: np.ndarr
     assert all(target[c] for c in clicks)
     hottest = sum(c == (9, 15, 12) for c in clicks) / 300
     middle = sum(c[0] == 6 for c in clicks) / 300
-    assert 0.12 < hottest < 0.30
-    assert middle > 0.45
+    assert 0.12 < hottest < 0.30  # a fifth by rule
+    assert middle > 0.35  # 0.45 go to the middle, of 300
 
 
 def test_the_same_generator_gives_the_same_click(target: np.ndarray) -> None:
