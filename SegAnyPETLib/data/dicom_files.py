@@ -1,0 +1,142 @@
+"""Find and open DICOM files without trusting them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import pydicom
+from pydicom.dataset import FileDataset
+
+from SegAnyPETLib.data.dicom_values import faults_named, text
+from SegAnyPETLib.errors import DICOMError
+
+MAX_FILE_BYTES = 4 * 1024**3  # beyond any PET object; a header is never a reason to read more
+_DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+
+
+@dataclass(frozen=True)
+class UnreadableFile:
+    """A file that should be DICOM but cannot be read.
+
+    Attributes:
+        path: The file.
+        reason: What is wrong with it.
+        series_instance_uid: The series it belongs to, where that much could be read.
+    """
+
+    path: Path
+    reason: str
+    series_instance_uid: str | None = None
+
+
+class _ClampedReader:
+    """A file whose `read` never asks the system for more bytes than the file has left.
+
+    Python's buffered reader allocates what it is asked for; a length field of 4 GB would allocate 4 GB. A read
+    without a size is refused: pydicom makes one only to inflate a deflated transfer syntax, to any size.
+    """
+
+    def __init__(self, file: BinaryIO, *, name: str) -> None:
+        self._file = file
+        self._size = os.fstat(file.fileno()).st_size
+        self.name = name
+
+    def read(self, size: int = -1) -> bytes:
+        if size < 0:
+            msg = "deflated transfer syntaxes are not read; convert the file first, for example with dcmconv +te"
+            raise NotImplementedError(msg)
+        return self._file.read(min(size, max(0, self._size - self._file.tell())))
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+def candidate_files(folder: Path) -> list[Path]:
+    """Regular files below `folder`, sorted; links to folders are not followed, ``._`` files of macOS are left out.
+
+    Raises:
+        DICOMError: The folder cannot be listed.
+    """
+    failed: list[OSError] = []
+    found: list[Path] = []
+    for root, folders, names in os.walk(folder, onerror=failed.append):
+        folders.sort()
+        found += [Path(root, name) for name in sorted(names) if not name.startswith("._")]
+    if failed and not found:
+        msg = f"Folder {folder} cannot be listed: {failed[0]}. Check the path and its permissions."
+        raise DICOMError(msg)
+    return [path for path in found if path.is_file()]
+
+
+def has_dicom_magic(path: Path) -> bool:
+    """True when the file carries ``DICM`` behind a 128-byte preamble.
+
+    Raises:
+        OSError: The file cannot be opened.
+    """
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
+def looks_like_dicom_name(path: Path) -> bool:
+    """True when the file's name says it is DICOM."""
+    return path.suffix.lower() in _DICOM_SUFFIXES
+
+
+def read_dataset(path: Path, *, with_pixels: bool) -> FileDataset:
+    """Read one DICOM file; its elements stay raw bytes until asked for.
+
+    Args:
+        path: The file.
+        with_pixels: False stops before the pixel data.
+
+    Raises:
+        DICOMError: The file is no DICOM file, damaged, truncated, too large, or of a deflated transfer syntax.
+    """
+    with faults_named(f"{path} cannot be read as DICOM"), path.open("rb") as file:
+        reader = _ClampedReader(file, name=str(path))
+        _check_before_reading(path, file)
+        dataset = pydicom.dcmread(reader, stop_before_pixels=not with_pixels)
+    _check_complete(path, dataset)
+    return dataset
+
+
+def series_of_damaged_file(path: Path) -> str | None:
+    """Series Instance UID of a file whose header cannot be read to its end; None where even that is lost."""
+    try:
+        with faults_named(str(path)), path.open("rb") as file:
+            reader = _ClampedReader(file, name=str(path))
+            _check_before_reading(path, file)
+            dataset = pydicom.filereader.read_partial(
+                reader,  # type: ignore[arg-type]  # has what is used
+                stop_when=lambda tag, _vr, _length: tag > 0x0020000E,
+            )
+            return text(dataset, "SeriesInstanceUID")
+    except DICOMError:
+        return None
+
+
+def _check_before_reading(path: Path, file: BinaryIO) -> None:
+    size = os.fstat(file.fileno()).st_size
+    if size > MAX_FILE_BYTES:
+        msg = f"{path} has {size} bytes; at most {MAX_FILE_BYTES} are read. Check that it is a PET image."
+        raise DICOMError(msg)
+    if file.read(132)[128:] != b"DICM":
+        msg = f"{path} is no DICOM file: expected DICM at byte 128, found something else. Check that it is a PET image."
+        raise DICOMError(msg)
+    file.seek(0)
+
+
+def _check_complete(path: Path, dataset: FileDataset) -> None:
+    last = max(dataset.keys(), default=None)
+    element = None if last is None else dataset.get_item(last, keep_deferred=True)
+    value, length = getattr(element, "value", None), getattr(element, "length", None)
+    if isinstance(value, bytes) and length not in (None, 0xFFFFFFFF) and len(value) < int(length or 0):
+        msg = f"{path} is truncated: element {last} should have {length} bytes, found {len(value)}. Copy it again."
+        raise DICOMError(msg)
