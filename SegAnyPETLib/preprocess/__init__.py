@@ -1,12 +1,12 @@
 """From the image's grid to the tensor a network sees, and back.
 
 Public names: `Region`, `TensorAxes`, `Normalization`, `tensor_direction`, `normalize`, `resample_linear`,
-`resample_to_region`, `resample_from_region`.
+`resample_to_region`, `resample_from_region`, `voxels_inside`.
 """
 
 from SegAnyPETLib.preprocess.normalize import Normalization, normalize
 from SegAnyPETLib.preprocess.region import Region, TensorAxes, tensor_direction
-from SegAnyPETLib.preprocess.resample import resample_from_region, resample_linear, resample_to_region
+from SegAnyPETLib.preprocess.resample import resample_from_region, resample_linear, resample_to_region, voxels_inside
 
 __all__ = [
     "Normalization",
@@ -17,4 +17,5 @@ __all__ = [
     "resample_linear",
     "resample_to_region",
     "tensor_direction",
+    "voxels_inside",
 ]

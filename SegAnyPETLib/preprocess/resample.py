@@ -16,6 +16,7 @@ from SegAnyPETLib.preprocess.region import Region
 
 FloatVolume = NDArray[np.float32]
 
+BORDER = 1e-6  # voxels
 FINER_BY = 2.0  # from this ratio of spacings on, the image is averaged before it is sampled
 
 
@@ -49,7 +50,7 @@ def resample_to_region(array: FloatVolume, grid: Grid, region: Region) -> FloatV
     averaged, coarse = _average_groups(array, grid, needed, factors)
     sampled = resample_linear(averaged, coarse, region.grid, outside=0.0)
     if any(n % f for n, f in zip(grid.shape_kji, factors, strict=True)):
-        sampled[~_inside(region.grid, grid)] = 0.0  # the last group reaches beyond the image
+        sampled[~voxels_inside(region.grid, grid)] = 0.0  # the last group reaches beyond the image
     return sampled
 
 
@@ -125,8 +126,11 @@ def _average_groups(
     return crop, Grid(crop.shape, tuple(spacing[::-1]), tuple(origin), grid.direction)
 
 
-def _inside(target: Grid, source: Grid) -> NDArray[np.bool_]:
-    """Which voxel centres of `target` lie in the image of `source`, (K, J, I) of `target`."""
+def voxels_inside(target: Grid, source: Grid) -> NDArray[np.bool_]:
+    """Which voxel centres of `target` lie in the image of `source`, (K, J, I) of `target`.
+
+    Centres on the image's very border count as outside, because rounding decides what the resampler does there.
+    """
     step = source.lps_to_ijk[:3, :3] @ target.ijk_to_lps[:3, :3]
     first = source.lps_to_kji(target.origin_lps_mm)
     inside = np.ones(target.shape_kji, dtype=bool)
@@ -134,7 +138,7 @@ def _inside(target: Grid, source: Grid) -> NDArray[np.bool_]:
     for axis in range(3):
         per_i, per_j, per_k = step[2 - axis]
         index = first[axis] + (k * per_k)[:, None, None] + (j * per_j)[None, :, None] + (i * per_i)[None, None, :]
-        inside &= (index >= -0.5) & (index <= source.shape_kji[axis] - 0.5)
+        inside &= (index > BORDER - 0.5) & (index < source.shape_kji[axis] - 0.5 - BORDER)
     return inside
 
 

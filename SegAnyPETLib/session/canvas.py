@@ -14,9 +14,10 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from SegAnyPETLib.geometry import Grid, VoxelBox
-from SegAnyPETLib.preprocess import Region, resample_linear
+from SegAnyPETLib.preprocess import Region, resample_linear, voxels_inside
 from SegAnyPETLib.preprocess.region import box_covering
 from SegAnyPETLib.session.packed_mask import PackedMask
 from SegAnyPETLib.session.prompts import Box
@@ -39,24 +40,39 @@ class Window:
         region: Where.
         logits: (d, h, w) float16, spread evenly over the region; read-only.
         ramp: Share of the region's width over which the window fades towards its faces.
+        image_grid: The image the region was taken from.
     """
 
     region: Region
     logits: NDArray[np.float16]
     ramp: float
+    image_grid: Grid
 
     @classmethod
-    def of(cls, region: Region, logits: FloatArray, *, ramp: float) -> Window:
+    def of(cls, region: Region, logits: FloatArray, *, ramp: float, image_grid: Grid) -> Window:
         """Keep `logits` in half precision: it moves a surface by less than a thousandth of a voxel."""
         limit = float(np.finfo(np.float16).max)
         kept = np.clip(logits, -limit, limit).astype(np.float16)
         kept.setflags(write=False)
-        return cls(region, kept, ramp)
+        return cls(region, kept, ramp, image_grid)
 
     @cached_property
     def grid(self) -> Grid:
         """The grid of the logits."""
         return self.region.grid_of(self.logits.shape)
+
+    @cached_property
+    def logits_on_image(self) -> NDArray[np.float16]:
+        """The logits with those outside the image replaced by the nearest inside.
+
+        Beyond the image the network sees zeros and says background; without this, interpolation would take an object
+        that runs out of the image away from its outermost voxels.
+        """
+        inside = voxels_inside(self.grid, self.image_grid)
+        if inside.all() or not inside.any():
+            return self.logits
+        nearest = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
+        return np.asarray(self.logits[tuple(nearest)])
 
     @cached_property
     def opacity(self) -> FloatArray:
@@ -108,15 +124,25 @@ class Canvas:
 
     def sample(self, grid: Grid, *, unknown: float) -> FloatArray:
         """Logits at the voxels of `grid`, (K, J, I) float32; `unknown` where nothing was decoded or seeded."""
-        if self.seed is None and len(self.windows) == 1:
-            return self._limited(_sampled(self.windows[0], grid, self.windows[0].logits, outside=unknown), grid)
+        layers = [(window, window.logits) for window in self.windows]
+        return self._painted(layers, grid, unknown=unknown)
+
+    def sample_on_image(self, grid: Grid) -> FloatArray:
+        """The same for a part of the image's own grid: up to the image's border logits are those inside it."""
+        layers = [(window, window.logits_on_image) for window in self.windows]
+        return self._painted(layers, grid, unknown=BACKGROUND_LOGIT)
+
+    def _painted(self, layers: list[tuple[Window, NDArray[np.float16]]], grid: Grid, *, unknown: float) -> FloatArray:
+        if self.seed is None and len(layers) == 1:
+            window, values = layers[0]
+            return self._limited(_sampled(window, grid, values, outside=unknown), grid)
         logits = np.zeros(grid.shape_kji, dtype=np.float32)
         cover = np.zeros(grid.shape_kji, dtype=np.float32)
         if self.seed is not None:
             logits = _sampled_seed(*self.seed, grid)
             cover[...] = 1.0
-        for window in self.windows:
-            _paint(window, grid, logits, cover)
+        for window, values in layers:
+            _paint(window, values, grid, logits, cover)
         known = cover > 0
         np.divide(logits, cover, out=logits, where=known)
         logits[~known] = unknown
@@ -128,7 +154,7 @@ class Canvas:
         if self.seed is not None:
             boxes.append(self.seed[0].box.expanded(1).intersection(grid.box))
         for box in merge_overlapping([box for box in boxes if not box.is_empty]):
-            yield box, self.sample(grid.crop(box), unknown=BACKGROUND_LOGIT)
+            yield box, self.sample_on_image(grid.crop(box))
 
     def _limited(self, logits: FloatArray, grid: Grid) -> FloatArray:
         if self.limits:
@@ -155,14 +181,14 @@ def merge_overlapping(boxes: list[VoxelBox]) -> list[VoxelBox]:
     return merged
 
 
-def _paint(window: Window, grid: Grid, logits: FloatArray, cover: FloatArray) -> None:
+def _paint(window: Window, values: NDArray[np.float16], grid: Grid, logits: FloatArray, cover: FloatArray) -> None:
     """Blend `window` over what is there; `logits` holds values already multiplied by `cover`."""
     box = window.region.box_in(grid)
     if box.is_empty:
         return
     part = grid.crop(box)
     opacity = _sampled(window, part, window.opacity, outside=0.0)
-    value = _sampled(window, part, window.logits, outside=0.0)
+    value = _sampled(window, part, values, outside=0.0)
     for field, top in ((logits, value * opacity), (cover, opacity)):
         field[box.slices] *= 1.0 - opacity
         field[box.slices] += top

@@ -26,7 +26,7 @@ from SegAnyPETLib.geometry import Grid, VoxelBox
 from SegAnyPETLib.preprocess import Region
 from SegAnyPETLib.session.canvas import CLICKED_RAMP, Canvas
 from SegAnyPETLib.session.following import follow_object
-from SegAnyPETLib.session.object_extent import clicked_object, cut_faces, touches_faces
+from SegAnyPETLib.session.object_extent import clicked_object, is_cut, touches_faces
 from SegAnyPETLib.session.packed_mask import PackedMask
 from SegAnyPETLib.session.postprocess import keep_clicked_components, soft_dice, threshold
 from SegAnyPETLib.session.prompt_clicks import click_of
@@ -92,7 +92,7 @@ def _decode(decoder: PromptedDecoder, canvas: Canvas, prompt: Prompt) -> tuple[C
         fine = decoder.decode(finest, canvas, ramp=CLICKED_RAMP, start_box=start_box)
         found = clicked_object(fine, decoder.clicks)
         painted = canvas.with_window(fine)
-        if not cut_faces(fine, found, canvas=painted, image_grid=decoder.network.image.grid):
+        if not is_cut(fine, found, canvas=painted, image_grid=decoder.network.image.grid):
             return painted, ()
     starts = replace(canvas, windows=tuple(w for w in canvas.windows if w.region.spacing_mm == start_mm))
     region = _known_region(starts, click, coarsest_mm=start_mm) or _start_region(decoder, prompt)

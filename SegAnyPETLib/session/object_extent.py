@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,16 @@ BoolArray = NDArray[np.bool_]
 
 FACE_SHARE = 0.02  # of the width: an object within this of a face touches it (convolutions fade towards the border)
 
-Face = tuple[int, int]  # tensor axis, and -1 for its low or +1 for its high end
+
+@dataclass(frozen=True)
+class Face:
+    """One face of a window: tensor axis 0 to 2, and sign -1 for its low or +1 for its high end."""
+
+    axis: int
+    sign: int
+
+
+FACES = tuple(Face(axis, sign) for axis in range(3) for sign in (-1, 1))
 
 
 def clicked_object(window: Window, clicks: Sequence[Click]) -> BoolArray:
@@ -28,21 +38,20 @@ def clicked_object(window: Window, clicks: Sequence[Click]) -> BoolArray:
     return components_at(window.logits >= 0, window.grid.lps_to_kji(positive))
 
 
-def cut_faces(window: Window, found: BoolArray, *, canvas: Canvas, image_grid: Grid) -> list[Face]:
-    """Faces of the window that the object `found` runs through, in a fixed order.
+def is_cut(window: Window, found: BoolArray, *, canvas: Canvas, image_grid: Grid) -> bool:
+    """True when the object `found` runs through any face of the window; see `voxels_cut`."""
+    return any(voxels_cut(window, found, face, canvas=canvas, image_grid=image_grid) for face in FACES)
 
-    A face counts when the object touches it, the image goes on beyond it and inside the limits of the canvas, and
-    the other windows do not already carry the object on (for half or more of the touching voxels).
+
+def voxels_cut(window: Window, found: BoolArray, face: Face, *, canvas: Canvas, image_grid: Grid) -> int:
+    """How many voxels of the object `found` run through a face of the window, 0 when it does not cut the object.
+
+    A voxel counts when it touches the face and the image goes on beyond it, inside the limits of the canvas. The face
+    cuts nothing when other windows of the same spacing carry the object on at half or more of these voxels.
     """
-    faces = []
-    for axis in range(3):
-        thickness = max(1, math.ceil(FACE_SHARE * window.logits.shape[axis]))
-        for sign in (-1, 1):
-            beyond = _points_beyond(window, found, axis=axis, sign=sign, thickness=thickness)
-            beyond = beyond[_open_to(beyond, canvas, image_grid)]
-            if len(beyond) and _share_known_as_object(beyond, window, canvas) < 0.5:
-                faces.append((axis, sign))
-    return faces
+    beyond = _points_beyond(window, found, face)
+    beyond = beyond[_open_to(beyond, canvas, image_grid)]
+    return len(beyond) if len(beyond) and _share_known_as_object(beyond, window, canvas) < 0.5 else 0
 
 
 def touches_faces(window: Window, coarse: Window, clicks: Sequence[Click]) -> bool:
@@ -64,13 +73,13 @@ def extent_lps_mm(window: Window, found: BoolArray) -> tuple[NDArray[np.float64]
     return lps.min(axis=0), lps.max(axis=0)
 
 
-def _points_beyond(window: Window, found: BoolArray, *, axis: int, sign: int, thickness: int) -> NDArray[np.float64]:
+def _points_beyond(window: Window, found: BoolArray, face: Face) -> NDArray[np.float64]:
     """LPS points (N, 3) one voxel outside the face, opposite to the object's voxels that touch it."""
-    layers = np.moveaxis(found, axis, 0)
-    touching = (layers[:thickness] if sign < 0 else layers[-thickness:]).any(axis=0)
-    flat = np.argwhere(touching).astype(np.float64)
-    outside = -1.0 if sign < 0 else float(found.shape[axis])
-    return window.grid.kji_to_lps(np.insert(flat, axis, outside, axis=1))
+    layers = np.moveaxis(found, face.axis, 0)
+    thickness = max(1, math.ceil(FACE_SHARE * len(layers)))
+    touching = (layers[:thickness] if face.sign < 0 else layers[-thickness:]).any(axis=0)
+    outside = -1.0 if face.sign < 0 else float(len(layers))
+    return window.grid.kji_to_lps(np.insert(np.argwhere(touching).astype(np.float64), face.axis, outside, axis=1))
 
 
 def _open_to(points_lps: NDArray[np.float64], canvas: Canvas, image_grid: Grid) -> BoolArray:
@@ -82,10 +91,10 @@ def _open_to(points_lps: NDArray[np.float64], canvas: Canvas, image_grid: Grid) 
 
 
 def _share_known_as_object(points_lps: NDArray[np.float64], window: Window, canvas: Canvas) -> float:
-    """Share of the points at which another window of the same or a coarser spacing says: object."""
+    """Share of the points at which another window of the same spacing says: object."""
     known = np.zeros(len(points_lps), dtype=bool)
     for other in canvas.windows:
-        if other.region == window.region or other.region.spacing_mm < window.region.spacing_mm:
+        if other.region == window.region or other.region.spacing_mm != window.region.spacing_mm:
             continue
         index = np.floor(other.grid.lps_to_kji(points_lps) + 0.5).astype(int)
         inside = ((index >= 0) & (index < other.logits.shape)).all(axis=1)

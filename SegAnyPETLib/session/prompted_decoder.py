@@ -60,7 +60,7 @@ class PromptedDecoder:
             clicks.append(extra_click)
         mask_logits = self._mask_prompt(region, canvas, start_box)
         logits = self.network.decode(region, clicks, mask_logits=mask_logits, cancel=self._cancel)
-        return Window.of(region, logits, ramp=ramp)
+        return Window.of(region, logits, ramp=ramp, image_grid=self.network.image.grid)
 
     def click_in_overlap(self, region: Region, canvas: Canvas) -> Click | None:
         """A positive point at the deepest voxel of the mask so far within `region`; None where there is no mask."""
