@@ -9,29 +9,52 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from SegAnyPETLib.data.atomic import write_atomically
+    from SegAnyPETLib.data.dicom_seg_file import write_dicom_seg
+    from SegAnyPETLib.data.nifti_file import write_mask_nifti, write_volume_nifti
     from SegAnyPETLib.data.pet_header import PETHeader, SliceHeader
     from SegAnyPETLib.data.pet_series import PETSeries, list_pet_series, read_pet_series
+    from SegAnyPETLib.data.seg_nrrd_file import write_seg_nrrd
+    from SegAnyPETLib.data.segment import Algorithm, Code, Segment, Terminology
     from SegAnyPETLib.data.series_choice import SeriesSummary
     from SegAnyPETLib.data.volume_file import read_volume_file
 
 _HOMES = {
+    "Algorithm": "segment",
+    "Code": "segment",
     "PETHeader": "pet_header",
     "PETSeries": "pet_series",
+    "Segment": "segment",
     "SeriesSummary": "series_choice",
     "SliceHeader": "pet_header",
+    "Terminology": "segment",
     "list_pet_series": "pet_series",
     "read_pet_series": "pet_series",
     "read_volume_file": "volume_file",
+    "write_atomically": "atomic",
+    "write_dicom_seg": "dicom_seg_file",
+    "write_mask_nifti": "nifti_file",
+    "write_seg_nrrd": "seg_nrrd_file",
+    "write_volume_nifti": "nifti_file",
 }
 
 __all__ = [
+    "Algorithm",
+    "Code",
     "PETHeader",
     "PETSeries",
+    "Segment",
     "SeriesSummary",
     "SliceHeader",
+    "Terminology",
     "list_pet_series",
     "read_pet_series",
     "read_volume_file",
+    "write_atomically",
+    "write_dicom_seg",
+    "write_mask_nifti",
+    "write_seg_nrrd",
+    "write_volume_nifti",
 ]
 
 

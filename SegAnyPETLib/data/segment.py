@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from SegAnyPETLib.errors import GeometryError, OutputError
 from SegAnyPETLib.geometry import Grid
 
+LONGEST_LABEL = 64
+
 
 @dataclass(frozen=True)
 class Code:
@@ -20,11 +22,20 @@ class Code:
         value: For example ``108369006``.
         scheme: Coding scheme designator, usually ``SCT`` (SNOMED CT).
         meaning: In English, as the scheme words it.
+
+    Raises:
+        OutputError: A part is empty or holds a character that separates codes in Slicer's files.
     """
 
     value: str
     scheme: str
     meaning: str
+
+    def __post_init__(self) -> None:
+        for part in (self.value, self.scheme, self.meaning):
+            if not part.strip() or not part.isprintable() or set(part) & set("~^|"):
+                msg = f"Expected printable text without ~ ^ | in a code; found {part!r} in {self}."
+                raise OutputError(msg)
 
 
 ALTERED_STRUCTURE = Code("49755003", "SCT", "Morphologically Abnormal Structure")
@@ -39,40 +50,44 @@ class Terminology:
         category: Segmented property category.
         type: Segmented property type.
         region: Anatomic region, where known.
+        type_modifier: Usually the side, for paired organs.
     """
 
     category: Code
     type: Code
     region: Code | None = None
+    type_modifier: Code | None = None
 
+
+LEFT = Code("7771000", "SCT", "Left")
+RIGHT = Code("24028007", "SCT", "Right")
 
 LESION = Terminology(ALTERED_STRUCTURE, Code("108369006", "SCT", "Neoplasm"))
-PRIMARY_TUMOUR = Terminology(ALTERED_STRUCTURE, Code("372087000", "SCT", "Primary malignant neoplasm"))
+PRIMARY_TUMOUR = Terminology(ALTERED_STRUCTURE, Code("372087000", "SCT", "Neoplasm, Primary"))
 METASTASIS = Terminology(ALTERED_STRUCTURE, Code("14799000", "SCT", "Neoplasm, Secondary"))
 LYMPH_NODE = Terminology(ANATOMICAL_STRUCTURE, Code("59441001", "SCT", "Lymph node"))
 
-_ORGAN_CODES = {
-    "aorta": ("15825003", "Aorta"),
-    "bladder": ("89837001", "Urinary bladder"),
-    "brain": ("12738006", "Brain"),
-    "heart": ("80891009", "Heart"),
-    "kidney": ("64033007", "Kidney"),
-    "left kidney": ("18639004", "Left kidney"),
-    "left lung": ("44029006", "Left lung"),
-    "left ventricle": ("87878005", "Left ventricle of heart"),
-    "liver": ("10200004", "Liver"),
-    "lung": ("39607008", "Lung"),
-    "myocardium": ("74281007", "Myocardium"),
-    "pancreas": ("15776009", "Pancreas"),
-    "right kidney": ("9846003", "Right kidney"),
-    "right lung": ("3341006", "Right lung"),
-    "spine": ("421060004", "Vertebral column"),
-    "spleen": ("78961009", "Spleen"),
-    "stomach": ("69695003", "Stomach"),
-}
+
+def _organ(value: str, meaning: str, side: Code | None = None) -> Terminology:
+    return Terminology(ANATOMICAL_STRUCTURE, Code(value, "SCT", meaning), type_modifier=side)
+
+
 ORGAN_TERMS: dict[str, Terminology] = {
-    name: Terminology(ANATOMICAL_STRUCTURE, Code(value, "SCT", meaning))
-    for name, (value, meaning) in _ORGAN_CODES.items()
+    "aorta": _organ("15825003", "Aorta"),
+    "bladder": _organ("89837001", "Urinary bladder"),
+    "brain": _organ("12738006", "Brain"),
+    "heart": _organ("80891009", "Heart"),
+    "left kidney": _organ("64033007", "Kidney", LEFT),
+    "left lung": _organ("39607008", "Lung", LEFT),
+    "left ventricle": _organ("87878005", "Left ventricle"),
+    "liver": _organ("10200004", "Liver"),
+    "myocardium": _organ("74281007", "Myocardium"),
+    "pancreas": _organ("15776009", "Pancreas"),
+    "right kidney": _organ("64033007", "Kidney", RIGHT),
+    "right lung": _organ("39607008", "Lung", RIGHT),
+    "spine": _organ("421060004", "Spine"),
+    "spleen": _organ("78961009", "Spleen"),
+    "stomach": _organ("69695003", "Stomach"),
 }
 
 
@@ -96,7 +111,7 @@ class Segment:
     """One segment on a grid that travels beside it.
 
     Attributes:
-        label: Shown to people; not empty.
+        label: Shown to people; one line of at most 64 characters, which is what DICOM holds.
         mask: (K, J, I), bool or 0/1; kept as bool, read-only, never changed.
         color_rgb: Display colour, each part 0 to 1.
         terminology: Its coded meaning.
@@ -105,7 +120,7 @@ class Segment:
 
     Raises:
         GeometryError: The mask is not three-dimensional or holds other values than 0 and 1.
-        OutputError: The label is empty or a colour is outside 0 to 1.
+        OutputError: The label cannot be shown or a colour is outside 0 to 1.
     """
 
     label: str
@@ -116,8 +131,8 @@ class Segment:
     tracking_uid: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.label.strip():
-            msg = "Expected a label that people can read; found an empty one. Name the segment."
+        if not self.label.strip() or not self.label.isprintable() or len(self.label) > LONGEST_LABEL:
+            msg = f"Expected one line of 1 to {LONGEST_LABEL} characters as label; found {self.label!r}."
             raise OutputError(msg)
         if len(self.color_rgb) != 3 or not all(0 <= part <= 1 for part in self.color_rgb):
             msg = f"Expected a colour of red, green, blue between 0 and 1; found {self.color_rgb}."

@@ -10,23 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from SegAnyPETLib.suv.image_file import read_suv_image
+    from SegAnyPETLib.suv.measures import LesionMeasures, compute_measures
     from SegAnyPETLib.suv.stated import StatedValues
     from SegAnyPETLib.suv.volume import SUVKind, SUVProvenance, SUVVolume, compute_suv
 
 _HOMES = {
+    "LesionMeasures": "measures",
     "SUVKind": "volume",
     "SUVProvenance": "volume",
     "SUVVolume": "volume",
     "StatedValues": "stated",
+    "compute_measures": "measures",
     "compute_suv": "volume",
     "read_suv_image": "image_file",
 }
 
 __all__ = [
+    "LesionMeasures",
     "SUVKind",
     "SUVProvenance",
     "SUVVolume",
     "StatedValues",
+    "compute_measures",
     "compute_suv",
     "read_suv_image",
 ]

@@ -1,0 +1,187 @@
+"""Segmentations as DICOM SEG that refers to the PET series it was drawn on."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from SegAnyPETLib.data.atomic import write_atomically
+from SegAnyPETLib.data.nifti_file import require_ending
+from SegAnyPETLib.data.segment import Algorithm, Code, Segment, as_mask, require_segments
+from SegAnyPETLib.errors import DICOMError, OutputError
+from SegAnyPETLib.version import __version__
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from SegAnyPETLib.data.pet_series import PETSeries
+
+ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")  # CID 7162, algorithm families
+OURSELVES = Algorithm("SegAnyPET", __version__)
+SERIES_NUMBER_OFFSET = 1000  # beside the source series in a list, and never equal to one of the scanner's
+
+# Type 2 attributes that anonymizers remove; a SEG must repeat them, and the standard allows them to be empty.
+_MAY_BE_EMPTY = (
+    "PatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "PositionReferenceIndicator",
+)
+
+
+def write_dicom_seg(
+    path: Path | str,
+    mask: NDArray[Any] | None = None,  # any 0/1 dtype
+    *,
+    source: PETSeries,
+    label: str | None = None,
+    segments: Sequence[Segment] | None = None,
+) -> Path:
+    """Write one mask, or several segments, as a binary DICOM SEG on the grid of its source series.
+
+    Each segment is one lesion with its label, colour, SNOMED codes, algorithm, tracking identifier and UID; the type is
+    SEMIAUTOMATIC unless its algorithm says that nobody steered it. Segments may overlap. Frames without a voxel are
+    left out; the others refer to their source image.
+
+    Args:
+        path: Ends in .dcm.
+        mask: One lesion, (K, J, I) on the grid of `source`; leave out when `segments` are given.
+        source: The series as read; its files must still be where they were.
+        label: Name of the one lesion, by default ``Lesion``.
+        segments: Instead of `mask` and `label`: one per lesion.
+
+    Raises:
+        GeometryError: A mask does not fit the series.
+        OutputError: Both or neither of `mask` and `segments` are given, one is empty, or the file cannot be written.
+        DICOMError: The source files are gone or lack what a SEG must refer to.
+
+    Source:
+        DICOM PS3.3 A.51 and C.8.20; categories of PS3.16 CID 7150, 7151 and 7159.
+    """
+    path = Path(path)
+    require_ending(path, (".dcm",))
+    chosen = require_segments(_given(mask, label, segments), source.grid)
+    images = _source_images(source)
+    planes = np.stack([segment.mask for segment in chosen], axis=-1).astype(np.uint8)
+    if source.is_multiframe:
+        planes = _in_frame_order(planes, source, images[0])
+    segmentation = _segmentation(images, planes, chosen)
+    with write_atomically(path) as temporary:
+        segmentation.save_as(temporary, enforce_file_format=True)
+    return path
+
+
+def _given(mask: NDArray[Any] | None, label: str | None, segments: Sequence[Segment] | None) -> Sequence[Segment]:
+    if (mask is None) == (segments is None):
+        found = "neither" if mask is None else "both"
+        msg = f"Expected either one mask or segments; found {found}. Give one of them."
+        raise OutputError(msg)
+    if segments is not None:
+        if label is not None:
+            msg = f"Expected a label only for a single mask; found {label!r} beside segments, which have their own."
+            raise OutputError(msg)
+        return segments
+    return [Segment(label or "Lesion", as_mask(np.asarray(mask)))]
+
+
+def _source_images(source: PETSeries) -> list[Dataset]:
+    """The headers of the source, in slice order; one for a multi-frame object."""
+    import pydicom
+
+    files = source.source_files[:1] if source.is_multiframe else source.source_files
+    images: list[Dataset] = []
+    for file in files:
+        try:
+            image = pydicom.dcmread(file, stop_before_pixels=True)
+        except (OSError, pydicom.errors.InvalidDicomError) as error:
+            msg = f"The SEG must refer to {file}, which cannot be read any more ({error}). Put the series back."
+            raise DICOMError(msg) from error
+        for keyword in _MAY_BE_EMPTY:
+            if keyword not in image:
+                setattr(image, keyword, "")
+        images.append(image)
+    return images
+
+
+def _in_frame_order(planes: NDArray[np.uint8], source: PETSeries, image: Dataset) -> NDArray[np.uint8]:
+    """Slices put where their frames are in the source object; frames that are no slice stay empty."""
+    ordered = np.zeros((int(image.NumberOfFrames), *planes.shape[1:]), dtype=np.uint8)
+    ordered[np.asarray(source.frame_numbers) - 1] = planes
+    return ordered
+
+
+def _segmentation(images: list[Dataset], planes: NDArray[np.uint8], segments: Sequence[Segment]) -> Any:  # untyped
+    import highdicom
+
+    first = images[0]
+    try:
+        with warnings.catch_warnings():
+            # A name like "Doe" without carets is the source's, and harmless here.
+            warnings.filterwarnings("ignore", message=".*person name.*", category=UserWarning)
+            result = highdicom.seg.Segmentation(
+                source_images=images,
+                pixel_array=planes,
+                segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
+                segment_descriptions=[_description(n, segment) for n, segment in enumerate(segments, start=1)],
+                series_instance_uid=highdicom.UID(),
+                series_number=SERIES_NUMBER_OFFSET + int(first.get("SeriesNumber") or 0),
+                sop_instance_uid=highdicom.UID(),
+                instance_number=1,
+                manufacturer="SegAnyPET",
+                manufacturer_model_name="SegAnyPET",
+                software_versions=__version__,
+                device_serial_number="none",
+                content_label="SEGMENTATION",
+                content_description="Lesions segmented on PET",
+            )
+    except (AttributeError, KeyError, ValueError, TypeError) as error:
+        msg = (
+            f"The source series lacks or contradicts something a SEG must repeat: {error}. "
+            "Use the original files instead of a reduced copy, or write .seg.nrrd."
+        )
+        raise DICOMError(msg) from error
+    result.SeriesDescription = "SegAnyPET segmentation"
+    return result
+
+
+def _description(number: int, segment: Segment) -> Any:  # highdicom ships no types
+    import highdicom
+
+    algorithm = segment.algorithm or OURSELVES
+    values = highdicom.seg.SegmentAlgorithmTypeValues
+    terms = segment.terminology
+    description = highdicom.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=segment.label,
+        segmented_property_category=_concept(terms.category),
+        segmented_property_type=_concept(terms.type),
+        algorithm_type=values.AUTOMATIC if algorithm.is_automatic else values.SEMIAUTOMATIC,
+        algorithm_identification=highdicom.AlgorithmIdentificationSequence(
+            name=algorithm.name, family=_concept(ARTIFICIAL_INTELLIGENCE), version=algorithm.version
+        ),
+        tracking_uid=segment.tracking_uid or highdicom.UID(),
+        tracking_id=segment.label,
+        anatomic_regions=None if terms.region is None else [_concept(terms.region)],
+        display_color=highdicom.color.CIELabColor.from_rgb(*(round(255 * part) for part in segment.color_rgb)),
+    )
+    if terms.type_modifier is not None:
+        typed = description.SegmentedPropertyTypeCodeSequence[0]
+        typed.SegmentedPropertyTypeModifierCodeSequence = [_concept(terms.type_modifier)]
+    return description
+
+
+def _concept(code: Code) -> Any:  # highdicom ships no types
+    import highdicom
+
+    return highdicom.sr.CodedConcept(code.value, code.scheme, code.meaning)

@@ -1,0 +1,125 @@
+"""Segmentations as `.seg.nrrd`, the file Slicer loads with names, colours and terminology."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import nrrd
+import numpy as np
+from numpy.typing import NDArray
+
+from SegAnyPETLib.data.atomic import write_atomically
+from SegAnyPETLib.data.nifti_file import require_ending
+from SegAnyPETLib.data.segment import Code, Segment, Terminology, require_segments
+from SegAnyPETLib.geometry import Grid, VoxelBox
+
+# The list that holds the neoplasm types and the organs; Slicer looks terms up by code and tells the list by this name.
+TYPE_LIST = "Segmentation category and type - DICOM master list"
+REGION_LIST = "Anatomic codes - DICOM master list"
+COMPRESSION_LEVEL = 3  # masks: five times faster than 9 for a tenth more bytes
+
+
+def write_seg_nrrd(path: Path | str, segments: Sequence[Segment], *, grid: Grid) -> Path:
+    """Write segments for Slicer. Segments that overlap go into layers; each voxel of each segment is kept.
+
+    Args:
+        path: Must end in .seg.nrrd, or Slicer would take it for a volume.
+        segments: At least one, none empty, masks (K, J, I) on `grid`.
+        grid: Written in full, so that every reader gets the image's own grid.
+
+    Raises:
+        GeometryError: A mask does not fit the grid.
+        OutputError: There is no segment, one is empty, the name does not fit, or the file cannot be written.
+
+    Source:
+        Slicer 5.12, vtkMRMLSegmentationStorageNode: header keys SegmentN_* and Segmentation_*.
+    """
+    path = Path(path)
+    require_ending(path, (".seg.nrrd",))
+    checked = require_segments(segments, grid)
+    layers = assign_layers(checked)
+    labels = _label_layers(checked, layers, grid)
+    header = _header(grid, layer_count=len(labels))
+    for index, segment in enumerate(checked):
+        header |= _segment_keys(index, segment, layer=layers[index], value=_value_in_layer(layers, index))
+    # NRRD lists the fastest axis first: layers, then i, j, k.
+    data = labels[0].T if len(labels) == 1 else np.stack([layer.T for layer in labels])
+    with write_atomically(path) as temporary:
+        nrrd.write(str(temporary), data, header, compression_level=COMPRESSION_LEVEL, index_order="F")
+    return path
+
+
+def assign_layers(segments: Sequence[Segment]) -> tuple[int, ...]:
+    """The first layer each segment fits into without touching a voxel of an earlier one there."""
+    taken: list[NDArray[np.bool_]] = []
+    counts: list[int] = []
+    chosen = []
+    for segment in segments:
+        free = (n for n, layer in enumerate(taken) if counts[n] < 255 and not (layer & segment.mask).any())
+        layer = next(free, len(taken))
+        if layer == len(taken):
+            taken.append(np.zeros_like(segment.mask))
+            counts.append(0)
+        taken[layer] |= segment.mask
+        counts[layer] += 1
+        chosen.append(layer)
+    return tuple(chosen)
+
+
+def slicer_terminology_entry(terminology: Terminology) -> str:
+    """The terminology as Slicer keeps it in a segment's `TerminologyEntry` tag."""
+
+    def triple(code: Code | None) -> str:
+        return "^^" if code is None else f"{code.scheme}^{code.value}^{code.meaning}"
+
+    typed = "~".join(triple(c) for c in (terminology.category, terminology.type, terminology.type_modifier))
+    return f"{TYPE_LIST}~{typed}~{REGION_LIST}~{triple(terminology.region)}~^^"
+
+
+def _value_in_layer(layers: Sequence[int], index: int) -> int:
+    return 1 + sum(layer == layers[index] for layer in layers[:index])
+
+
+def _label_layers(segments: Sequence[Segment], layers: Sequence[int], grid: Grid) -> list[NDArray[np.uint8]]:
+    labels = [np.zeros(grid.shape_kji, dtype=np.uint8) for _ in range(max(layers) + 1)]
+    for index, segment in enumerate(segments):
+        labels[layers[index]][segment.mask] = _value_in_layer(layers, index)
+    return labels
+
+
+def _header(grid: Grid, *, layer_count: int) -> dict[str, object]:
+    directions: list[object] = [(np.asarray(grid.ijk_to_lps)[:3, axis]).tolist() for axis in range(3)]
+    kinds = ["domain"] * 3
+    if layer_count > 1:
+        directions, kinds = [None, *directions], ["list", *kinds]
+    return {
+        "space": "left-posterior-superior",
+        "kinds": kinds,
+        "space directions": directions,
+        "space origin": list(grid.origin_lps_mm),
+        "encoding": "gzip",
+        "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
+        "Segmentation_MasterRepresentation": "Binary labelmap",
+        "Segmentation_ReferenceImageExtentOffset": "0 0 0",
+    }
+
+
+def _segment_keys(index: int, segment: Segment, *, layer: int, value: int) -> dict[str, object]:
+    box = VoxelBox.of_mask(segment.mask)
+    extent = " ".join(f"{box.start_kji[axis]} {box.stop_kji[axis] - 1}" for axis in (2, 1, 0))
+    tags = {"TerminologyEntry": slicer_terminology_entry(segment.terminology)}
+    if segment.algorithm is not None:
+        tags["SegAnyPET.Algorithm"] = f"{segment.algorithm.name} {segment.algorithm.version}"
+    keys = {
+        "ID": f"Segment_{index + 1}",
+        "Name": segment.label,
+        "NameAutoGenerated": "0",
+        "Color": " ".join(f"{part:.6g}" for part in segment.color_rgb),
+        "ColorAutoGenerated": "0",
+        "Extent": extent,
+        "Layer": str(layer),
+        "LabelValue": str(value),
+        "Tags": "".join(f"{name}:{text}|" for name, text in tags.items()),
+    }
+    return {f"Segment{index}_{name}": text for name, text in keys.items()}
