@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from SegAnyPETLib.data.atomic import write_atomically
-    from SegAnyPETLib.data.dicom_seg_file import write_dicom_seg
-    from SegAnyPETLib.data.nifti_file import write_mask_nifti, write_volume_nifti
+    from SegAnyPETLib.data.dicom_seg_output import write_dicom_seg
+    from SegAnyPETLib.data.nifti_output import write_mask_nifti, write_volume_nifti
     from SegAnyPETLib.data.pet_header import PETHeader, SliceHeader
     from SegAnyPETLib.data.pet_series import PETSeries, list_pet_series, read_pet_series
-    from SegAnyPETLib.data.seg_nrrd_file import write_seg_nrrd
+    from SegAnyPETLib.data.seg_nrrd_output import write_seg_nrrd
     from SegAnyPETLib.data.segment import Algorithm, Code, Segment, Terminology
     from SegAnyPETLib.data.series_choice import SeriesSummary
     from SegAnyPETLib.data.volume_file import read_volume_file
@@ -32,10 +32,10 @@ _HOMES = {
     "read_pet_series": "pet_series",
     "read_volume_file": "volume_file",
     "write_atomically": "atomic",
-    "write_dicom_seg": "dicom_seg_file",
-    "write_mask_nifti": "nifti_file",
-    "write_seg_nrrd": "seg_nrrd_file",
-    "write_volume_nifti": "nifti_file",
+    "write_dicom_seg": "dicom_seg_output",
+    "write_mask_nifti": "nifti_output",
+    "write_seg_nrrd": "seg_nrrd_output",
+    "write_volume_nifti": "nifti_output",
 }
 
 __all__ = [

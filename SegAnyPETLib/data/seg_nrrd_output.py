@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SegAnyPETLib.data.atomic import write_atomically
-from SegAnyPETLib.data.nifti_file import require_ending
+from SegAnyPETLib.data.nifti_output import require_ending
 from SegAnyPETLib.data.segment import Code, Segment, Terminology, require_segments
 from SegAnyPETLib.geometry import Grid, VoxelBox
 

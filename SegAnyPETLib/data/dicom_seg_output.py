@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SegAnyPETLib.data.atomic import write_atomically
-from SegAnyPETLib.data.nifti_file import require_ending
+from SegAnyPETLib.data.nifti_output import require_ending
 from SegAnyPETLib.data.segment import Algorithm, Code, Segment, as_mask, require_segments
 from SegAnyPETLib.errors import DICOMError, OutputError
 from SegAnyPETLib.version import __version__
