@@ -2,35 +2,72 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from SegAnyPETLib.model.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
+    from SegAnyPETLib.model.download import download_model
+    from SegAnyPETLib.model.load import Model, load_model
     from SegAnyPETLib.model.networks import build_network
     from SegAnyPETLib.model.spec import HubFile, ModelSpec, PreprocessingSpec, model_spec, registered_models
-
-__all__ = [
-    "HubFile",
-    "ModelSpec",
-    "PreprocessingSpec",
-    "build_network",
-    "model_spec",
-    "registered_models",
-]
+    from SegAnyPETLib.model.store import (
+        DownloadRecord,
+        InstalledModel,
+        find_model,
+        list_models,
+        models_folder,
+        remove_model,
+        verify_model,
+    )
 
 _HOMES = {
+    "Checkpoint": "checkpoint",
+    "DownloadRecord": "store",
     "HubFile": "spec",
+    "InstalledModel": "store",
+    "Model": "load",
     "ModelSpec": "spec",
     "PreprocessingSpec": "spec",
     "build_network": "networks",
+    "download_model": "download",
+    "find_model": "store",
+    "list_models": "store",
+    "load_checkpoint": "checkpoint",
+    "load_model": "load",
     "model_spec": "spec",
+    "models_folder": "store",
+    "read_checkpoint": "checkpoint",
     "registered_models": "spec",
+    "remove_model": "store",
+    "verify_model": "store",
 }
+
+__all__ = [
+    "Checkpoint",
+    "DownloadRecord",
+    "HubFile",
+    "InstalledModel",
+    "Model",
+    "ModelSpec",
+    "PreprocessingSpec",
+    "build_network",
+    "download_model",
+    "find_model",
+    "list_models",
+    "load_checkpoint",
+    "load_model",
+    "model_spec",
+    "models_folder",
+    "read_checkpoint",
+    "registered_models",
+    "remove_model",
+    "verify_model",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    from importlib import import_module
-
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

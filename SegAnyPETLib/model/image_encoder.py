@@ -107,12 +107,16 @@ class ImageEncoder(nn.Module):
         Raises:
             GeometryError: The volume has another shape.
         """
-        size = self.config.image_size
-        if volume.ndim != 5 or tuple(volume.shape[1:]) != (1, size, size, size):
-            message = f"Expected a volume of shape (B, 1, {size}, {size}, {size}), found {tuple(volume.shape)}."
-            raise GeometryError(message)
+        self.require_shape(volume)
         tokens = self.patch_embed(volume) + self.pos_embed
         for block in self.blocks:
             tokens = block(tokens)
         embedding: Tensor = self.neck(tokens.movedim(-1, 1))
         return embedding
+
+    def require_shape(self, volume: Tensor) -> None:
+        """Raise GeometryError unless the volume is (B, 1, S, S, S)."""
+        size = self.config.image_size
+        if volume.ndim != 5 or tuple(volume.shape[1:]) != (1, size, size, size):
+            message = f"Expected a volume of shape (B, 1, {size}, {size}, {size}), found {tuple(volume.shape)}."
+            raise GeometryError(message)

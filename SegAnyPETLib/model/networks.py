@@ -46,3 +46,4 @@ def _lite() -> nn.Module:
 
 
 _BUILDERS: dict[str, Callable[[], nn.Module]] = {"vit_b_ori": _vit_b_ori, "lite": _lite}
+ARCHITECTURES = tuple(_BUILDERS)
