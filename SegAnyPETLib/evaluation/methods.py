@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from SegAnyPETLib.errors import SegAnyPETWarning
 from SegAnyPETLib.session import InteractiveSession, Point
 from SegAnyPETLib.suv import SUVVolume
 
@@ -34,8 +36,10 @@ class SessionMethod:
         self._grid = image.grid
 
     def click(self, kji: Sequence[int], *, positive: bool) -> tuple[NDArray[np.bool_], float | None]:
-        """Add a point at the voxel's centre and predict."""
+        """Add a point at the voxel's centre and predict; what the session would tell a user is not shown."""
         x, y, z = (float(value) for value in self._grid.kji_to_lps(kji))
         self._session.add(Point(lps_mm=(x, y, z), positive=positive))
-        prediction = self._session.predict()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SegAnyPETWarning)
+            prediction = self._session.predict()
         return prediction.mask, prediction.score

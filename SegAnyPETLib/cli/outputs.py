@@ -1,0 +1,176 @@
+"""Result files: the ending of a name decides what is written."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from SegAnyPETLib.cli.study import Study
+from SegAnyPETLib.errors import InputError, OutputError
+from SegAnyPETLib.version import __version__
+
+if TYPE_CHECKING:
+    from SegAnyPETLib.data import Segment
+    from SegAnyPETLib.suv import LesionMeasures
+
+PALETTE_RGB = (
+    (0.90, 0.25, 0.20),
+    (0.20, 0.55, 0.90),
+    (0.25, 0.75, 0.35),
+    (0.95, 0.70, 0.15),
+    (0.65, 0.40, 0.85),
+    (0.15, 0.75, 0.75),
+    (0.95, 0.50, 0.65),
+    (0.60, 0.60, 0.25),
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One segmented lesion.
+
+    Attributes:
+        label: Its name.
+        mask: (K, J, I), not empty.
+        click_lps_mm: Where pictures are centred; the middle of the mask where None.
+        score: Confidence, 0 to 1.
+    """
+
+    label: str
+    mask: NDArray[np.bool_]
+    click_lps_mm: tuple[float, float, float] | None
+    score: float
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """A file to write.
+
+    Attributes:
+        path: Where.
+        ending: One of `ENDINGS`.
+    """
+
+    path: Path
+    ending: str
+
+
+@dataclass(frozen=True)
+class _Content:
+    study: Study
+    findings: Sequence[Finding]
+    segments: Sequence[Segment]
+    measures: Sequence[LesionMeasures]
+
+
+def parse_output(text: str) -> OutputFile:
+    """A file name with a known ending; argparse calls this."""
+    for ending in ENDINGS:
+        if text.lower().endswith(ending) and Path(text).name.lower() != ending:
+            return OutputFile(Path(text), ending)
+    msg = f"expected a name that ends with {' '.join(ENDINGS)}; found {text!r}"
+    raise argparse.ArgumentTypeError(msg)
+
+
+def require_writable(outputs: Sequence[OutputFile], study: Study) -> None:
+    """Refuse what cannot work before the model is run.
+
+    Raises:
+        OutputError: A folder does not exist, or a name is that of a folder.
+        InputError: DICOM SEG is asked for, and the image is not DICOM.
+    """
+    for output in outputs:
+        if not output.path.parent.is_dir() or output.path.is_dir():
+            msg = f"Expected the name of a file in an existing folder; found {output.path}. Make the folder first."
+            raise OutputError(msg)
+        if output.ending == ".dcm" and study.series is None:
+            msg = (
+                f"Expected a DICOM series as input to write DICOM SEG ({output.path}), which refers to it; found a "
+                "volume file. Write .seg.nrrd or .nii.gz instead."
+            )
+            raise InputError(msg)
+
+
+def write_outputs(
+    outputs: Sequence[OutputFile], study: Study, findings: Sequence[Finding], *, model: str
+) -> list[LesionMeasures]:
+    """Measure the findings and write every file, each whole or not at all.
+
+    Returns:
+        The measures, one per finding.
+
+    Raises:
+        OutputError: A file cannot be written; those before it are complete.
+    """
+    from SegAnyPETLib.data import Algorithm, Segment
+    from SegAnyPETLib.suv import compute_measures
+
+    measures = [compute_measures(study.image, finding.mask) for finding in findings]
+    algorithm = Algorithm(f"SegAnyPET {model}", __version__)
+    segments = [
+        Segment(finding.label, finding.mask, PALETTE_RGB[index % len(PALETTE_RGB)], algorithm=algorithm)
+        for index, finding in enumerate(findings)
+    ]
+    content = _Content(study, findings, segments, measures)
+    for output in outputs:
+        _WRITERS[output.ending](output.path, content)
+    return measures
+
+
+def _write_nifti(path: Path, content: _Content) -> None:
+    from SegAnyPETLib.data import write_mask_nifti
+
+    union = np.logical_or.reduce([finding.mask for finding in content.findings])
+    write_mask_nifti(path, union, grid=content.study.image.grid)
+
+
+def _write_seg_nrrd(path: Path, content: _Content) -> None:
+    from SegAnyPETLib.data import write_seg_nrrd
+
+    write_seg_nrrd(path, content.segments, grid=content.study.image.grid)
+
+
+def _write_dicom_seg(path: Path, content: _Content) -> None:
+    from SegAnyPETLib.data import write_dicom_seg
+
+    if content.study.series is None:
+        msg = f"Expected a DICOM series as input to write {path}; found a volume file."
+        raise InputError(msg)
+    write_dicom_seg(path, content.segments[0].mask, source=content.study.series, segments=content.segments)
+
+
+def _write_csv(path: Path, content: _Content) -> None:
+    from SegAnyPETLib.report import write_measures_csv
+
+    write_measures_csv(path, content.measures)
+
+
+def _write_json(path: Path, content: _Content) -> None:
+    from SegAnyPETLib.report import write_measures_json
+
+    write_measures_json(path, content.measures)
+
+
+def _write_png(path: Path, content: _Content) -> None:
+    from SegAnyPETLib.report import write_picture
+
+    write_picture(path, content.study.image, content.segments)
+
+
+# Longest endings first: a name that ends with .seg.nrrd or .nii.gz must not be taken for a shorter one.
+_WRITERS: dict[str, Callable[[Path, _Content], None]] = {
+    ".seg.nrrd": _write_seg_nrrd,
+    ".nii.gz": _write_nifti,
+    ".nii": _write_nifti,
+    ".dcm": _write_dicom_seg,
+    ".csv": _write_csv,
+    ".json": _write_json,
+    ".png": _write_png,
+}
+ENDINGS = tuple(_WRITERS)
