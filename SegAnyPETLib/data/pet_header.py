@@ -34,8 +34,9 @@ class SliceHeader:
     Attributes:
         rescale_slope: Rescale Slope (0028,1053).
         rescale_intercept: Rescale Intercept (0028,1052).
-        acquired_at: Acquisition Date (0008,0022) and Time (0008,0032), else Acquisition DateTime (0008,002A); local.
-        frame_duration_s: Actual Frame Duration (0018,1242) in seconds.
+        acquired_at: Acquisition Date (0008,0022) and Time (0008,0032), else Frame Acquisition DateTime (0018,9074),
+            else Acquisition DateTime (0008,002A).
+        frame_duration_s: Actual Frame Duration (0018,1242), else Frame Acquisition Duration (0018,9220), in seconds.
         frame_reference_time_s: Frame Reference Time (0054,1300) in seconds.
         philips_suv_factor: Private (7053,xx00).
         philips_activity_factor: Private (7053,xx09).
@@ -65,7 +66,8 @@ class PETHeader:
         patient_weight: Patient's Weight (0010,1030); kg by the standard.
         patient_size: Patient's Size (0010,1020); m by the standard.
         patient_sex: Patient's Sex (0010,0040).
-        radionuclide_total_dose: Radionuclide Total Dose (0018,1074); Bq by the standard.
+        radionuclide_total_dose: Radionuclide Total Dose (0018,1074); Bq by the standard, MBq in Enhanced PET.
+        is_dose_in_mbq: True for Enhanced PET, whose isotope module (PS3.3 C.8.22.4) has the dose in MBq.
         radionuclide_half_life_s: Radionuclide Half Life (0018,1075).
         radionuclide_code: Code Value of the Radionuclide Code Sequence (0054,0300).
         radiopharmaceutical_count: Items of the Radiopharmaceutical Information Sequence (0054,0016).
@@ -87,6 +89,7 @@ class PETHeader:
     patient_size: float | None = None
     patient_sex: str | None = None
     radionuclide_total_dose: float | None = None
+    is_dose_in_mbq: bool = False
     radionuclide_half_life_s: float | None = None
     radionuclide_code: str | None = None
     radiopharmaceutical_count: int = 0
@@ -164,8 +167,12 @@ def slice_values(dataset: Dataset) -> SliceHeader:
     return SliceHeader(
         rescale_slope=slope,
         rescale_intercept=number(dataset, "RescaleIntercept") or 0.0,
-        acquired_at=acquired_at or date_time(dataset, "AcquisitionDateTime"),
-        frame_duration_s=_seconds(number(dataset, "ActualFrameDuration")),
+        acquired_at=acquired_at
+        or date_time(dataset, "FrameAcquisitionDateTime")
+        or date_time(dataset, "AcquisitionDateTime"),
+        frame_duration_s=_seconds(
+            number(dataset, "ActualFrameDuration") or number(dataset, "FrameAcquisitionDuration")
+        ),
         frame_reference_time_s=_seconds(number(dataset, "FrameReferenceTime")),
         philips_suv_factor=_philips_factor(dataset, 0x00),
         philips_activity_factor=_philips_factor(dataset, 0x09),

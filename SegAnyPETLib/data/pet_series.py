@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
 
 from SegAnyPETLib.data.dicom_files import read_dataset
-from SegAnyPETLib.data.dicom_values import number, text, texts
+from SegAnyPETLib.data.dicom_values import number, text
 from SegAnyPETLib.data.enhanced_pet import read_multiframe
 from SegAnyPETLib.data.pet_header import PETHeader, SliceHeader, series_header
-from SegAnyPETLib.data.pixels import plane_shape_ji, rescaled, stored_planes
+from SegAnyPETLib.data.pixels import rescaled, stored_planes
+from SegAnyPETLib.data.planes import check_static, plane_of
 from SegAnyPETLib.data.series_choice import (
     MULTIFRAME_CLASSES,
     FolderContent,
@@ -24,11 +25,9 @@ from SegAnyPETLib.data.series_choice import (
     scan,
     scan_folder,
 )
-from SegAnyPETLib.data.slice_stack import Plane, pixel_spacing_ij, plane_axes, plane_position, stack_planes
+from SegAnyPETLib.data.slice_stack import stack_planes
 from SegAnyPETLib.errors import DICOMError, InconsistentSeriesError, InputError, SegAnyPETWarning
 from SegAnyPETLib.geometry import Grid
-
-_STATIC_SERIES_TYPES = ("STATIC", "WHOLE BODY", "WHOLEBODY")
 
 
 @dataclass(frozen=True)
@@ -165,9 +164,10 @@ def _from_multiframe(found: FoundSeries, *, notes: tuple[str, ...]) -> PETSeries
 
 def _from_slices(found: FoundSeries, *, notes: tuple[str, ...]) -> PETSeries:
     for path, dataset in found.files:
-        _check_static(dataset, name=path.name)
+        check_static(dataset, name=path.name)
+        _check_single_frame(dataset, name=path.name)
     _check_one_patient(found)
-    order, grid = stack_planes([_plane(dataset, name=path.name) for path, dataset in found.files])
+    order, grid = stack_planes([plane_of(dataset, name=path.name) for path, dataset in found.files])
     files = [found.files[n] for n in order]
     header = series_header([dataset for _, dataset in files], names=[path.name for path, _ in files])
     paths = tuple(path for path, _ in files)
@@ -183,32 +183,10 @@ def _from_slices(found: FoundSeries, *, notes: tuple[str, ...]) -> PETSeries:
     )
 
 
-def _plane(dataset: FileDataset, *, name: str) -> Plane:
-    row_axis, column_axis = plane_axes(dataset, name=name)
-    return Plane(
-        name=name,
-        position_lps_mm=plane_position(dataset, name=name),
-        row_axis=row_axis,
-        column_axis=column_axis,
-        spacing_ij_mm=pixel_spacing_ij(dataset, name=name),
-        shape_ji=plane_shape_ji(dataset, name=name),
-        frame_of_reference=text(dataset, "FrameOfReferenceUID"),
-        sop_instance_uid=text(dataset, "SOPInstanceUID"),
-    )
-
-
-def _check_static(dataset: FileDataset, *, name: str) -> None:
-    series_type = texts(dataset, "SeriesType")
-    if series_type and series_type[0].upper() not in _STATIC_SERIES_TYPES:
-        msg = (
-            f"Expected a static or whole-body series; SeriesType (0054,1000) of {name} is {series_type[0]}. "
-            "Export one frame of it, or the sum, as a static series."
-        )
-        raise InconsistentSeriesError(msg)
-    if (number(dataset, "NumberOfFrames") or 1) != 1:
-        msg = (
-            f"{name} is a PET image with {number(dataset, 'NumberOfFrames'):.0f} frames; a slice has one. Export again."
-        )
+def _check_single_frame(dataset: FileDataset, *, name: str) -> None:
+    frames = number(dataset, "NumberOfFrames") or 1
+    if frames != 1:
+        msg = f"{name} is a PET image with {frames:.0f} frames; a slice has one. Export the series again."
         raise InconsistentSeriesError(msg)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID, AllTransferSyntaxes, ExplicitVRBigEndian
 
@@ -17,7 +17,7 @@ LARGEST_PLANE = 4096 * 4096  # pixels; the largest PET planes have 1024 x 1024
 _NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", ExplicitVRBigEndian)
 
 
-def plane_shape_ji(dataset: FileDataset, *, name: str) -> tuple[int, int]:
+def plane_shape_ji(dataset: Dataset, *, name: str) -> tuple[int, int]:
     """Rows and columns of an image.
 
     Raises:
@@ -99,7 +99,7 @@ def _decoded(dataset: FileDataset, shape: tuple[int, int, int], *, syntax: UID, 
     return planes.reshape(shape).view(f"u{planes.dtype.itemsize}")
 
 
-def _pixel_format(dataset: FileDataset, *, name: str) -> tuple[int, int, bool]:
+def _pixel_format(dataset: Dataset, *, name: str) -> tuple[int, int, bool]:
     allocated, stored = (_needed_count(dataset, keyword, name=name) for keyword in ("BitsAllocated", "BitsStored"))
     high = number(dataset, "HighBit")
     if allocated not in (8, 16, 32) or not 1 <= stored <= allocated or high not in (None, stored - 1):
@@ -120,7 +120,7 @@ def _of_stored_bits(planes: NDArray[Any], *, allocated: int, stored: int, signed
     return values >> unused if unused and stored < allocated else values
 
 
-def _needed_count(dataset: FileDataset, keyword: str, *, name: str) -> int:
+def _needed_count(dataset: Dataset, keyword: str, *, name: str) -> int:
     value = number(dataset, keyword)
     if value is None:
         raise MissingTagError(

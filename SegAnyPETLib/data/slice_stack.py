@@ -1,109 +1,20 @@
-"""The geometry of a stack of slices: order, checks, grid.
-
-Only Image Position (0020,0032), Image Orientation (0020,0037) and Pixel Spacing (0028,0030) are believed. Slice
-Location, Spacing Between Slices, Slice Thickness and Instance Number are optional, relative or plain wrong in the
-field; none of them is read.
-"""
+"""The geometry of a stack of slices: order, checks, grid."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
 
-from SegAnyPETLib.data.dicom_values import numbers, tag_text
-from SegAnyPETLib.errors import DICOMError, InconsistentSeriesError, MissingTagError
+from SegAnyPETLib.data.planes import EXPORT_AGAIN, Plane
+from SegAnyPETLib.errors import InconsistentSeriesError
 from SegAnyPETLib.geometry import Grid
 
-COSINE_TOLERANCE = 1e-3  # between the axes of one slice, and between the same axis of two slices
+COSINE_TOLERANCE = 1e-3  # between the same axis of two slices
 POSITION_TOLERANCE = 0.02  # of the slice spacing; positions are often written with one decimal of a mm
 LEAST_POSITION_TOLERANCE_MM = 0.05
 SPACING_TOLERANCE_MM = 1e-3  # between the pixel spacings of two slices
-LARGEST_COORDINATE_MM = 1e5  # 100 m; a position beyond is damage
-_EXPORT_AGAIN = "Export the series again, or remove the files that do not belong to it."
-
-
-@dataclass(frozen=True)
-class Plane:
-    """Where one slice lies.
-
-    Attributes:
-        name: What to call it in a message: a file, or a frame of a file.
-        position_lps_mm: Centre of its first pixel.
-        row_axis: Unit vector along a row, towards larger column indices.
-        column_axis: Unit vector along a column, towards larger row indices.
-        spacing_ij_mm: Distance between columns, and between rows.
-        shape_ji: Rows and columns.
-        frame_of_reference: Frame of Reference UID (0020,0052).
-        sop_instance_uid: SOP Instance UID (0008,0018), the same for all frames of one object.
-    """
-
-    name: str
-    position_lps_mm: tuple[float, ...]
-    row_axis: tuple[float, ...]
-    column_axis: tuple[float, ...]
-    spacing_ij_mm: tuple[float, float]
-    shape_ji: tuple[int, int]
-    frame_of_reference: str | None
-    sop_instance_uid: str | None
-
-    @property
-    def normal(self) -> NDArray[np.float64]:
-        """Unit vector across the slice; with the row and column axes it makes a right-handed frame."""
-        return np.cross(self.row_axis, self.column_axis)
-
-
-def plane_position(dataset: Dataset, *, name: str) -> tuple[float, ...]:
-    """Image Position (Patient) in mm.
-
-    Raises:
-        MissingTagError: It is absent.
-        DICOMError: It is not three sensible numbers.
-    """
-    position = _needed(dataset, "ImagePositionPatient", 3, name=name)
-    if max(abs(value) for value in position) > LARGEST_COORDINATE_MM:
-        msg = f"ImagePositionPatient (0020,0032) of {name} is {position} mm, which is no position. {_EXPORT_AGAIN}"
-        raise DICOMError(msg)
-    return position
-
-
-def plane_axes(dataset: Dataset, *, name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Unit vectors along rows and columns, made exactly perpendicular.
-
-    Raises:
-        MissingTagError: Image Orientation (Patient) is absent.
-        DICOMError: It is not two perpendicular unit vectors.
-    """
-    cosines = np.array(_needed(dataset, "ImageOrientationPatient", 6, name=name)).reshape(2, 3)
-    if np.abs(cosines).max() > 2 or np.abs(cosines @ cosines.T - np.eye(2)).max() > COSINE_TOLERANCE:
-        msg = (
-            f"ImageOrientationPatient (0020,0037) of {name} should be two perpendicular unit vectors; "
-            f"found {cosines.ravel().tolist()}. Export the series again."
-        )
-        raise DICOMError(msg)
-    row = cosines[0] / np.linalg.norm(cosines[0])
-    column = cosines[1] - row * (cosines[1] @ row)
-    return tuple(row.tolist()), tuple((column / np.linalg.norm(column)).tolist())
-
-
-def pixel_spacing_ij(dataset: Dataset, *, name: str) -> tuple[float, float]:
-    """Distance between columns and between rows in mm; DICOM writes them the other way round.
-
-    Raises:
-        MissingTagError: Pixel Spacing is absent.
-        DICOMError: It is not positive.
-    """
-    between_rows, between_columns = _needed(dataset, "PixelSpacing", 2, name=name)
-    if not 0 < min(between_rows, between_columns) <= max(between_rows, between_columns) < LARGEST_COORDINATE_MM:
-        msg = (
-            f"PixelSpacing (0028,0030) of {name} should be positive mm; found {between_rows}\\{between_columns}. "
-            "Export the series again."
-        )
-        raise DICOMError(msg)
-    return between_columns, between_rows
 
 
 def stack_planes(planes: Sequence[Plane]) -> tuple[list[int], Grid]:
@@ -173,7 +84,7 @@ def _check_like(first: Plane, other: Plane) -> None:
     elif first.frame_of_reference != other.frame_of_reference:
         found = f"frame of reference {first.frame_of_reference} and {other.frame_of_reference}"
     if found is not None:
-        msg = f"Slices of one series should agree; {first.name} and {other.name} have {found}. {_EXPORT_AGAIN}"
+        msg = f"Slices of one series should agree; {first.name} and {other.name} have {found}. {EXPORT_AGAIN}"
         raise InconsistentSeriesError(msg)
 
 
@@ -229,18 +140,6 @@ def _check_straight(planes: Sequence[Plane], positions: NDArray[np.float64], *, 
             f"{sideways[worst]:.3f} mm against {planes[0].name} (a tilted stack). Resample it to a grid without shear."
         )
         raise InconsistentSeriesError(msg)
-
-
-def _needed(dataset: Dataset, keyword: str, count: int, *, name: str) -> tuple[float, ...]:
-    values = numbers(dataset, keyword, count=count)
-    if not values:
-        raise MissingTagError(
-            keyword,
-            tag_text(keyword),
-            needed_for=f"the place of {name}",
-            advice="Export the series again as PET images with their geometry.",
-        )
-    return values
 
 
 def _rounded(values: Sequence[float]) -> list[float]:

@@ -17,7 +17,7 @@ HEAVIEST_KG = 350.0  # above any patient a scanner takes
 LEAST_GRAMS, MOST_GRAMS = 1000.0, 350_000.0
 TALLEST_M, LEAST_CM, MOST_CM = 2.6, 25.0, 260.0
 LEAST_BQ, MOST_BQ = 1e6, 1e11  # one MBq to 100 GBq
-LEAST_MBQ, MOST_MBQ = 30.0, 1e4  # below 30 the number could as well be mCi
+LEAST_MBQ, MOST_MBQ = 30.0, 1e4  # where Bq are expected; below 30 the number could as well be mCi
 HALF_LIFE_TOLERANCE = 0.03
 
 # Code Value (SCT, then the older SRT) -> half-life in s; CID 4020, half-lives from the Laboratoire National Henri
@@ -140,7 +140,12 @@ def dose_bq(header: PETHeader, stated: StatedValues, audit: Audit) -> float:
         raise _missing(
             keyword="RadionuclideTotalDose", tag="(0018,1074)", needed_for="the SUV", how="StatedValues(dose_bq=...)"
         )
+    if header.is_dose_in_mbq and LEAST_BQ <= dose * 1e6 <= MOST_BQ:
+        audit.used("dose (Bq)", dose * 1e6, source="RadionuclideTotalDose (0018,1074) in MBq, as Enhanced PET has it")
+        return dose * 1e6
     if LEAST_BQ <= dose <= MOST_BQ:
+        if header.is_dose_in_mbq:
+            audit.doubt(f"RadionuclideTotalDose (0018,1074) of Enhanced PET should be MBq; {dose:g} is read as Bq.")
         audit.used("dose (Bq)", dose, source="RadionuclideTotalDose (0018,1074)")
         return dose
     if LEAST_MBQ <= dose < MOST_MBQ:
