@@ -56,7 +56,7 @@ def compile_encoder(
 
     def encode(volume: Tensor) -> Tensor:
         network.image_encoder.require_shape(volume)
-        parts = [torch.from_numpy(compiled(one.numpy())[0].copy()) for one in volume.split(1)]
+        parts = [torch.from_numpy(compiled(one.unsqueeze(0).numpy())[0].copy()) for one in volume]
         return torch.cat(parts)
 
     return encode
@@ -78,7 +78,9 @@ def _convert(network: PromptableViT) -> tuple[Any, Any]:  # OpenVINO ships no ty
     with torch.no_grad(), _quiet():
         program = torch.export.export(network.image_encoder, (torch.zeros(1, 1, size, size, size),))
         frontend = FrontEndManager().load_by_framework("pytorch")
-        graph = frontend.convert(frontend.load(TorchFXPythonDecoder.from_exported_program(program)))
+        # Named, because the front end does not keep its decoder alive (OpenVINO 2026.4).
+        decoder = TorchFXPythonDecoder.from_exported_program(program)
+        graph = frontend.convert(frontend.load(decoder))
     return graph, openvino.Core()
 
 
