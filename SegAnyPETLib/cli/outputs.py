@@ -142,7 +142,7 @@ def _write_dicom_seg(path: Path, content: _Content) -> None:
     if content.study.series is None:
         msg = f"Expected a DICOM series as input to write {path}; found a volume file."
         raise InputError(msg)
-    write_dicom_seg(path, content.segments[0].mask, source=content.study.series, segments=content.segments)
+    write_dicom_seg(path, source=content.study.series, segments=content.segments)
 
 
 def _write_csv(path: Path, content: _Content) -> None:
