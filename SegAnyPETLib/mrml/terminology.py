@@ -1,6 +1,7 @@
 """The coded meaning of a segment, as Slicer keeps it in a tag.
 
-The tag is "context~category~type~type modifier~region context~region~region modifier", a code "scheme^value^meaning". is read and written as text because Slicer's terminology logic wants its lists loaded, which only the desktop does.
+The tag is "context~category~type~type modifier~region context~region~region modifier", a code "scheme^value^meaning".
+It is read and written as text because Slicer's terminology logic wants its lists loaded, which only the desktop does.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ def setTerminology(segmentationNode: Node, segmentID: str, terminology: Terminol
         CATEGORY_CONTEXT,
         _text(terminology.category),
         _text(terminology.type),
-        NO_CODE,
+        _text(terminology.type_modifier),
         REGION_CONTEXT,
-        _text(terminology.region) if terminology.region else NO_CODE,
+        _text(terminology.region),
         NO_CODE,
     )
     segment = segmentationNode.GetSegmentation().GetSegment(segmentID)
@@ -32,22 +33,28 @@ def setTerminology(segmentationNode: Node, segmentID: str, terminology: Terminol
 
 
 def terminologyFromSegment(segmentationNode: Node, segmentID: str) -> Terminology | None:
-    """A segment's terminology; None where it has none. Modifiers are left aside."""
+    """A segment's terminology; None where it has none. A region's modifier is left aside."""
     segment = segmentationNode.GetSegmentation().GetSegment(segmentID)
     value = vtk.reference("")
     if not segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), value):
         return None
     parts = str(value).split("~")
-    if len(parts) != 7 or NO_CODE in parts[1:3]:
+    if len(parts) != 7:
         return None
-    region = None if parts[5] == NO_CODE else _code(parts[5])
-    return Terminology(_code(parts[1]), _code(parts[2]), region)
+    category, kind, modifier, region = (_code(parts[n]) for n in (1, 2, 3, 5))
+    if category is None or kind is None:
+        return None
+    return Terminology(category, kind, region=region, type_modifier=modifier)
 
 
-def _text(code: Code) -> str:
-    return f"{code.scheme}^{code.value}^{code.meaning}"
+def _text(code: Code | None) -> str:
+    return NO_CODE if code is None else f"{code.scheme}^{code.value}^{code.meaning}"
 
 
-def _code(text: str) -> Code:
-    scheme, value, meaning = text.split("^")
+def _code(text: str) -> Code | None:
+    """None where Slicer has no code, or one without scheme, value or meaning."""
+    parts = text.split("^")
+    if len(parts) != 3 or not all(part.strip() for part in parts):
+        return None
+    scheme, value, meaning = parts
     return Code(value, scheme, meaning)

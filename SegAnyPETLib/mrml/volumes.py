@@ -56,13 +56,14 @@ def suvVolumeFromNode(volumeNode: Node, *, kind: SUVKind | None = None) -> SUVVo
     grid = gridFromVolumeNode(volumeNode)
     found = kindFromVolumeNode(volumeNode)
     if kind is not None and found is not None and kind != found:
-        msg = f"The units of volume '{volumeNode.GetName()}' say SUV{found}; SUV{kind} was chosen. Use SUV{found}."
+        name = volumeNode.GetName()
+        msg = f"The units of volume '{name}' say SUV{found}; SUV{kind} was chosen. Choose SUV{found}."
         raise SUVError(msg)
     stated = kind or found
     if stated is None:
         msg = (
-            f"Volume '{volumeNode.GetName()}' does not say in which units its voxels are. If they are SUV, choose which "
-            "(SUVbw, SUVlbm, SUVbsa or SUVibw); if they are Bq/ml, convert the DICOM series to SUV first."
+            f"Volume '{volumeNode.GetName()}' does not say in which units its voxels are. If they are SUV, choose "
+            "which (SUVbw, SUVlbm, SUVbsa or SUVibw); if they are Bq/ml, convert the DICOM series to SUV first."
         )
         raise SUVError(msg)
     source = "units on the volume node" if found else "units stated by the user"

@@ -30,6 +30,7 @@ def a_scene(monkeypatch):
     applicationLogic.SetMRMLScene(scene)
     applicationLogic.GetColorLogic().SetMRMLScene(scene)
     applicationLogic.GetColorLogic().AddDefaultColorNodes()
+    applicationLogic.SetModuleLogic("Colors", applicationLogic.GetColorLogic())
     modules = types.SimpleNamespace()
     for name, logic in (
         ("Volumes", slicer.vtkSlicerVolumesLogic()),
