@@ -19,7 +19,8 @@ class TrainingConfig:
         batch: Crops per step at `crop_voxels`; crops of `large_crop_voxels` come in half as many.
         crop_voxels: Side of most crops.
         large_crop_voxels: Side of the crops of half of the real steps.
-        max_clicks: Each step simulates one to this many clicks and learns from the last.
+        max_clicks: Each step simulates one to this many clicks, equally likely, and learns from the last.
+        single_click_share: Share of steps that stop at the first click whatever `max_clicks` says.
         ema_decay: Of the averaged weights, which are the ones kept.
         validate_every: Steps between validations on fixed synthetic scenes, and between checkpoints.
         exclude_fold: (k, n): real cases whose number is k modulo n are never seen.
@@ -35,6 +36,7 @@ class TrainingConfig:
     crop_voxels: int = 48
     large_crop_voxels: int = 64
     max_clicks: int = 4
+    single_click_share: float = 0.0
     ema_decay: float = 0.995
     validate_every: int = 250
     exclude_fold: tuple[int, int] | None = None

@@ -121,7 +121,7 @@ def _click_loss(
     with torch.autocast(place.type, torch.bfloat16):
         embedding = network.encode(volume.contiguous(memory_format=torch.channels_last_3d))
         with torch.no_grad():
-            for _ in range(int(rng.integers(config.max_clicks))):
+            for _ in range(_earlier_clicks(rng, config)):
                 points = clicks.to_tensors(place)
                 logits = network.decode(embedding, points=points, mask_logits=mask_logits)[0].float()
                 clicks.correct((logits[:, 0] > 0).cpu().numpy())
@@ -131,6 +131,13 @@ def _click_loss(
     loss: Tensor = DiceCELoss(sigmoid=True, squared_pred=True)(logits, target)
     expected = _dice(logits.detach() > 0, target > 0.5)
     return loss + QUALITY_WEIGHT * ((quality.float()[:, 0] - expected) ** 2).mean()
+
+
+def _earlier_clicks(rng: np.random.Generator, config: TrainingConfig) -> int:
+    """How many clicks are answered before the one that is learnt from."""
+    if config.single_click_share and rng.random() < config.single_click_share:
+        return 0
+    return int(rng.integers(config.max_clicks))
 
 
 def _dice(a: Tensor, b: Tensor) -> Tensor:
