@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,25 +61,21 @@ class Window:
         """The grid of the logits."""
         return self.region.grid_of(self.logits.shape)
 
-    @cached_property
+    @property
     def logits_on_image(self) -> NDArray[np.float16]:
         """The logits with those outside the image replaced by the nearest inside.
 
         Beyond the image the network sees zeros and says background; without this, interpolation would take an object
         that runs out of the image away from its outermost voxels.
         """
-        inside = voxels_inside(self.grid, self.image_grid)
-        if inside.all() or not inside.any():
-            return self.logits
-        nearest = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
-        return np.asarray(self.logits[tuple(nearest)])
+        nearest = _nearest_inside(self.grid, self.image_grid)
+        return self.logits if nearest is None else np.asarray(self.logits[nearest])
 
-    @cached_property
+    @property
     def opacity(self) -> FloatArray:
         """(d, h, w), 1 in the interior, falling linearly over `ramp` to almost 0 at the faces."""
-        shares = [(np.arange(n) + 0.5) / n for n in self.logits.shape]
-        d, h, w = (np.minimum(1.0, np.minimum(s, 1.0 - s) / self.ramp).astype(np.float32) for s in shares)
-        return np.asarray(np.minimum(np.minimum(d[:, None, None], h[None, :, None]), w[None, None, :]))
+        depth, height, width = self.logits.shape
+        return _opacity((depth, height, width), self.ramp)
 
     def visible_box(self, grid: Grid) -> VoxelBox:
         """Voxels of `grid` where the logits may exceed `FAINT_LOGIT`."""
@@ -179,6 +175,22 @@ def merge_overlapping(boxes: list[VoxelBox]) -> list[VoxelBox]:
                 joined = joined.union(other)
         merged.append(joined)
     return merged
+
+
+@lru_cache(maxsize=4)  # windows of the same kind share it; a history of windows must not each keep one
+def _opacity(shape: tuple[int, int, int], ramp: float) -> FloatArray:
+    shares = [(np.arange(n) + 0.5) / n for n in shape]
+    d, h, w = (np.minimum(1.0, np.minimum(s, 1.0 - s) / ramp).astype(np.float32) for s in shares)
+    return np.asarray(np.minimum(np.minimum(d[:, None, None], h[None, :, None]), w[None, None, :]))
+
+
+@lru_cache(maxsize=4)  # successive clicks ask for the same regions
+def _nearest_inside(grid: Grid, image_grid: Grid) -> tuple[NDArray[np.int32], ...] | None:
+    """For each voxel of `grid` the index of the nearest one inside the image; None when all or none are inside."""
+    inside = voxels_inside(grid, image_grid)
+    if inside.all() or not inside.any():
+        return None
+    return tuple(ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True))
 
 
 def _paint(window: Window, values: NDArray[np.float16], grid: Grid, logits: FloatArray, cover: FloatArray) -> None:

@@ -53,12 +53,10 @@ class RuleModel:
         logits = 4.0 * (volume - self.threshold)
         if mask_logits is not None:
             logits = logits + 0.05 * mask_logits
-        axes = torch.meshgrid(*(torch.arange(n) * stride + (stride - 1) / 2 for n in volume.shape[2:]), indexing="ij")
-        here = torch.stack(axes, dim=-1)
-        for coord, label in zip(coords[0], labels[0], strict=True):
-            distance = (here - coord).norm(dim=-1)
-            if label == 0:
-                logits = torch.where(distance < self.clear_voxels, torch.full_like(logits, -4.0), logits)
+        axes = [torch.arange(n) * stride + (stride - 1) / 2 for n in volume.shape[2:]]
+        for d, h, w in coords[0][labels[0] == 0].tolist():
+            squared = (axes[0] - d)[:, None, None] ** 2 + (axes[1] - h)[:, None] ** 2 + (axes[2] - w) ** 2
+            logits = logits.masked_fill(squared < self.clear_voxels**2, -4.0)
         return logits.repeat(1, 4, 1, 1, 1) if stride > 1 else logits, torch.zeros(1, 1)
 
 
