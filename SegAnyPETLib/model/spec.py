@@ -115,6 +115,7 @@ class ModelSpec:
         hub_file: Where the weights can be downloaded from.
         sha256: Hash of the weights file where it is known.
         size_bytes: Size of the weights file where it is known.
+        parameters: Number of weights, where it is known.
         measured: Figures measured with these weights, with their conditions; empty where nothing was measured.
         notes: Limits a user must know.
         references: Where the facts of this entry are written.
@@ -130,9 +131,19 @@ class ModelSpec:
     hub_file: HubFile | None = None
     sha256: str | None = None
     size_bytes: int | None = None
+    parameters: int | None = None
     measured: Mapping[str, Any] = field(default_factory=dict, hash=False)  # any JSON the trainer chose to record
     notes: str = ""
     references: tuple[str, ...] = ()
+
+    @property
+    def size_text(self) -> str:
+        """Size of the weights file in words, as far as it is known."""
+        if self.size_bytes is not None:
+            return f"{self.size_bytes / 1e6:.1f} MB"
+        if self.parameters is not None:
+            return f"not registered; {4 * self.parameters / 1e6:.0f} MB of weights, more if training states are kept"
+        return "not registered"
 
 
 def read_registry(path: Path) -> tuple[ModelSpec, ...]:
