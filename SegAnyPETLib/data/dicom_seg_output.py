@@ -152,6 +152,7 @@ def _segmentation(images: list[Dataset], planes: NDArray[np.uint8], segments: Se
         )
         raise DICOMError(msg) from error
     result.SeriesDescription = "SegAnyPET segmentation"
+    result.SpecificCharacterSet = "ISO_IR 192"  # labels are Unicode, whatever the source was written in
     return result
 
 

@@ -21,7 +21,7 @@ def our_segments(overlap):
     second[2 if overlap else 5 : 8, 5:10, 6:8] = True
     return [
         Segment("Lesion 1", first, algorithm=Algorithm("lite", "0.1.0")),
-        Segment("Node: 2, left", second, color_rgb=(0.1, 0.6, 0.95), terminology=LYMPH_NODE),
+        Segment("Knoten: 2, präaortal \\ links", second, color_rgb=(0.1, 0.6, 0.95), terminology=LYMPH_NODE),
     ]
 
 
