@@ -142,7 +142,7 @@ def remove_model(name: str, *, folder: Path | None = None) -> InstalledModel:
         OutputError: The files cannot be deleted.
     """
     installed = find_model(name, folder=folder)
-    if installed.origin == "bundled":
+    if installed.spec.bundled_file is not None:
         message = f"Expected a downloaded model, found {name}, which is part of the installation. Keep it."
         raise ModelError(message)
     folder_of_model = installed.path.parent
