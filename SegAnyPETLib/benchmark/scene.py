@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SegAnyPETLib.geometry import Grid, VoxelBox
-from SegAnyPETLib.model import ModelSpec, build_network, model_spec
+from SegAnyPETLib.model import Model, ModelSpec, build_network, model_spec
 
 BACKGROUND_SUV = 1.0
 BALL_SUV = 8.0
@@ -61,26 +61,21 @@ class UntrainedModel:
     """
 
     def __init__(self, name: str) -> None:
+        import torch
+
         self.spec: ModelSpec = model_spec(name)
         self.network = build_network(self.spec.architecture)
         draw_weights(self.network)
+        self._model = Model(self.network, spec=self.spec, device=torch.device("cpu"))
 
     def encode(self, volume: Any) -> Any:  # torch tensors, as in the session's protocol
         """The network's embedding."""
-        import torch
-
-        with torch.inference_mode():
-            return self.network.encode(volume)  # type: ignore[operator]  # every network of ours has it
+        return self._model.encode(volume)
 
     def decode(self, embedding: Any, *, points: Any = None, mask_logits: Any = None) -> tuple[Any, Any]:
         """The network's work, then the ball as logits, -6 to 6."""
-        import torch
-
-        with torch.inference_mode():
-            logits, quality = self.network.decode(  # type: ignore[operator]  # as above
-                embedding, points=points, mask_logits=mask_logits
-            )
-            return self._ball(logits, points), quality
+        logits, quality = self._model.decode(embedding, points=points, mask_logits=mask_logits)
+        return self._ball(logits, points), quality
 
     def _ball(self, logits: Any, points: Any) -> Any:
         import torch

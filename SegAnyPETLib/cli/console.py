@@ -73,6 +73,28 @@ class Progress:
         self._bar.set_description_str(text)
 
 
+class DownloadProgress:
+    """A bar of bytes on stderr, for downloads that take more than two seconds."""
+
+    def __init__(self, *, is_quiet: bool) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(
+            unit="B", unit_scale=True, delay=PROGRESS_DELAY_S, disable=is_quiet, file=sys.stderr, leave=False
+        )
+
+    def __enter__(self) -> DownloadProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def show(self, here: int, expected: int | None) -> None:
+        """Show how many bytes are here, and of how many where the hub says so."""
+        self._bar.total = expected
+        self._bar.update(here - self._bar.n)
+
+
 @contextmanager
 def shown_warnings(*, is_debug: bool) -> Iterator[None]:
     """Our own warnings as one line each on stderr; those of other libraries only with `--debug`.

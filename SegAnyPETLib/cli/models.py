@@ -6,9 +6,10 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from SegAnyPETLib.cli.console import write_json, write_line, write_table
+from SegAnyPETLib.cli.console import DownloadProgress, write_json, write_line, write_table
 from SegAnyPETLib.cli.exit_codes import ExitCode
 from SegAnyPETLib.cli.options import add_common
+from SegAnyPETLib.errors import ConsentError
 
 if TYPE_CHECKING:
     from SegAnyPETLib.model import InstalledModel
@@ -30,7 +31,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         if name != "list":
             action.add_argument("name", metavar="NAME", help="a name that `seganypet models list` shows")
         if name == "download":
-            action.add_argument("--yes", action="store_true", help="agree to the licence without being asked")
+            action.add_argument("--yes", action="store_true", help="agree to source and licence without being asked")
+            action.add_argument("--endpoint", metavar="URL", help="a mirror of the hub")
+            action.add_argument("--login", action="store_true", help="send the token stored by `hf auth login`")
         add_common(action)
         action.set_defaults(run=run, usage_error=action.error)
 
@@ -54,22 +57,29 @@ def run_list(options: argparse.Namespace) -> int:
 def run_download(options: argparse.Namespace) -> int:
     """Get a model's weights, once the user agreed to their licence."""
     from SegAnyPETLib.model import download_model, find_model
+    from SegAnyPETLib.model.download import HUB, consent_text
 
-    consent = options.yes or _ask_consent(find_model(options.name))
-    model = download_model(options.name, consent=consent)
+    endpoint = options.endpoint or HUB
+    spec = find_model(options.name).spec
+    agreed = options.yes
+    if not agreed and sys.stdin.isatty():
+        agreed = _ask_consent(consent_text(spec, endpoint=endpoint))
+    with DownloadProgress(is_quiet=options.quiet) as progress:
+        model = download_model(
+            options.name, consent=agreed, endpoint=endpoint, token=options.login, on_progress=progress.show
+        )
     _show(options, model, f"{model.spec.name}: downloaded to {model.path}")
     return ExitCode.DONE
 
 
-def _ask_consent(model: InstalledModel) -> bool:
-    """Show what the user agrees to and wait for the word "yes"; anything else, or nobody there, is a no."""
-    spec = model.spec
-    source = "the installation" if spec.hub_file is None else f"{spec.hub_file.repository} on the Hugging Face hub"
-    sys.stderr.write(f"{spec.title}\nfrom {source}\nlicence: {spec.licence}\n{spec.notes}\n")
-    if not sys.stdin.isatty():
-        return False
-    sys.stderr.write('Download it? Type "yes" to agree: ')
-    return sys.stdin.readline().strip().lower() == "yes"
+def _ask_consent(text: str) -> bool:
+    """Show what the user would agree to and wait for the word "yes"; anything else is a no."""
+    sys.stderr.write(f'{text}\nType "yes" to agree: ')
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() == "yes":
+        return True
+    msg = "Expected your consent; it was not given. Nothing was sent or downloaded."
+    raise ConsentError(msg)
 
 
 def run_verify(options: argparse.Namespace) -> int:

@@ -1,0 +1,125 @@
+"""`seganypet evaluate` on three phantom cases with a model whose answer is a ball of 14 mm around the click."""
+
+import json
+
+import nibabel
+import numpy as np
+import pytest
+
+from SegAnyPETLib.cli import main
+
+pytestmark = pytest.mark.usefixtures("ball_model")
+
+
+def run(cases, *words):
+    return main(["evaluate", "--data", str(cases), "--model", "ball", "--quiet", *map(str, words)])
+
+
+def test_a_run_writes_json_and_prints_a_table(cases, tmp_path, capsys):
+    assert run(cases, "--clicks", 3, "--json", tmp_path / "result.json") == 0
+    printed = capsys.readouterr().out
+    assert "after click 3" in printed
+    assert "threshold 41 percent" in printed
+    document = json.loads((tmp_path / "result.json").read_text())
+    assert [case["case"] for case in document["cases"]] == ["CASE_001", "CASE_002", "CASE_007"]
+    # a ball of 28 mm around the deepest voxel of a ball of 26 mm: 2 * 26^3 / (26^3 + 28^3) when concentric
+    assert document["summary"]["after_click"]["1"]["dice"]["mean"] == pytest.approx(0.89, abs=0.06)
+    assert document["about"]["model"] == "ball"
+
+
+def test_json_on_stdout_is_all_there_is(cases, capsys):
+    assert run(cases, "--clicks", 1, "--json", "-") == 0
+    assert json.loads(capsys.readouterr().out)["schema"] == "seganypet-evaluation/1"
+
+
+def test_names_of_hosts_users_and_folders_of_the_machine_stay_out_of_the_result(cases, capsys):
+    import getpass
+    import platform
+
+    assert run(cases, "--clicks", 1, "--json", "-") == 0
+    about = json.dumps(json.loads(capsys.readouterr().out)["about"])
+    assert platform.node() not in about
+    assert getpass.getuser() not in about
+    assert str(cases) not in about
+
+
+def test_the_same_run_twice_gives_the_same_figures(cases, capsys):
+    documents = []
+    for _ in range(2):
+        assert run(cases, "--clicks", 2, "--cut-faces", 20, "--json", "-") == 0
+        document = json.loads(capsys.readouterr().out)
+        for case in document["cases"]:
+            for click in case["clicks"]:
+                del click["seconds"]
+        del document["summary"]["seconds"], document["about"]
+        documents.append(document)
+    assert documents[0] == documents[1]
+
+
+def test_only_the_named_cases_are_evaluated(cases, capsys):
+    assert run(cases, "--clicks", 1, "--cases", "CASE_007,CASE_001", "--json", "-") == 0
+    assert [case["case"] for case in json.loads(capsys.readouterr().out)["cases"]] == ["CASE_001", "CASE_007"]
+
+
+def test_a_fold_holds_the_cases_whose_number_leaves_its_rest(cases, capsys):
+    assert run(cases, "--clicks", 1, "--fold", "2/5", "--json", "-") == 0
+    assert [case["case"] for case in json.loads(capsys.readouterr().out)["cases"]] == ["CASE_002", "CASE_007"]
+
+
+def test_cross_validation_gives_each_case_the_weights_of_its_own_fold(cases, capsys, monkeypatch):
+    import SegAnyPETLib.model
+
+    loaded, load = [], SegAnyPETLib.model.load_model
+    monkeypatch.setattr(SegAnyPETLib.model, "load_model", lambda name, **_: loaded.append(name) or load("ball"))
+    words = ["evaluate", "--data", str(cases), "--model", "weights/fold{fold}.pth", "--folds", "5", "--clicks", "1"]
+    assert main([*words, "--json", "-", "--quiet"]) == 0
+    assert loaded == ["weights/fold1.pth", "weights/fold2.pth"]
+    assert json.loads(capsys.readouterr().out)["summary"]["cases"] == 3
+
+
+def test_saved_masks_lie_on_the_grid_of_the_whole_case(cases, tmp_path):
+    assert run(cases, "--clicks", 2, "--cut-faces", 20, "--save-masks", tmp_path / "masks") == 0
+    for case in ("CASE_001", "CASE_002", "CASE_007"):
+        image = nibabel.load(cases / case / "pet.nii.gz")
+        mask = nibabel.load(tmp_path / "masks" / case / "click_02.nii.gz")
+        np.testing.assert_allclose(mask.affine, image.affine, atol=1e-4)
+        assert mask.shape == image.shape
+        assert np.asarray(mask.dataobj).any()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--cases", "CASE_009"], 3, "CASE_009"),
+        (["--fold", "4/5"], 3, "fold"),
+        (["--clicks", "0"], 3, "at least one click"),
+        (["--json", "{tmp}/absent/result.json", "--clicks", "1"], 6, "absent"),
+    ],
+)
+def test_what_goes_wrong_is_one_line_and_a_code(cases, tmp_path, capsys, words, code, said):
+    assert run(cases, *[word.format(tmp=tmp_path) for word in words]) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_a_folder_without_cases_is_code_3(tmp_path, capsys):
+    assert run(tmp_path) == 3
+    assert "CASE/pet.nii.gz" in capsys.readouterr().err
+
+
+def test_a_mask_on_another_grid_is_code_3(cases, capsys):
+    path = cases / "CASE_002" / "gtv.nii.gz"
+    image = nibabel.load(path)
+    affine = image.affine.copy()
+    affine[0, 3] += 2.0
+    nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), affine), path)
+    assert run(cases) == 3
+    assert "CASE_002" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--fold", "5/5"], ["--fold", "x"], ["--folds", "5"], ["--first-click", "best"]])
+def test_wrong_usage_leaves_with_code_2(cases, words):
+    with pytest.raises(SystemExit) as left:
+        run(cases, *words)
+    assert left.value.code == 2
