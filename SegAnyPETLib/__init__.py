@@ -23,10 +23,17 @@ if TYPE_CHECKING:
     )
     from SegAnyPETLib.errors import SegAnyPETError, SegAnyPETWarning
     from SegAnyPETLib.geometry import Grid, VoxelBox
-    from SegAnyPETLib.model import load_model
+    from SegAnyPETLib.model import download_model, load_model, registered_models
     from SegAnyPETLib.phantom import body_phantom, nema_phantom, write_phantom_series
     from SegAnyPETLib.session import Box, InteractiveSession, Point, Prediction, SeedMask
-    from SegAnyPETLib.suv import LesionMeasures, SUVVolume, compute_measures, compute_suv, read_suv_image
+    from SegAnyPETLib.suv import (
+        LesionMeasures,
+        StatedValues,
+        SUVVolume,
+        compute_measures,
+        compute_suv,
+        read_suv_image,
+    )
 
 _HOMES = {
     "Box": "session",
@@ -41,16 +48,19 @@ _HOMES = {
     "SegAnyPETError": "errors",
     "SegAnyPETWarning": "errors",
     "Segment": "data",
+    "StatedValues": "suv",
     "Terminology": "data",
     "VoxelBox": "geometry",
     "body_phantom": "phantom",
     "compute_measures": "suv",
     "compute_suv": "suv",
+    "download_model": "model",
     "load_model": "model",
     "nema_phantom": "phantom",
     "read_pet_series": "data",
     "read_suv_image": "suv",
     "read_volume_file": "data",
+    "registered_models": "model",
     "write_dicom_seg": "data",
     "write_mask_nifti": "data",
     "write_phantom_series": "phantom",
@@ -70,17 +80,20 @@ __all__ = [
     "SegAnyPETError",
     "SegAnyPETWarning",
     "Segment",
+    "StatedValues",
     "Terminology",
     "VoxelBox",
     "__version__",
     "body_phantom",
     "compute_measures",
     "compute_suv",
+    "download_model",
     "load_model",
     "nema_phantom",
     "read_pet_series",
     "read_suv_image",
     "read_volume_file",
+    "registered_models",
     "write_dicom_seg",
     "write_mask_nifti",
     "write_phantom_series",
