@@ -307,3 +307,31 @@ def test_measures_reach_the_table_one_row_per_segment(a_scene, a_volume, a_bridg
     assert table.GetColumnUnitLabel("SUVmax") == "g/ml"
     assert table.GetColumnUnitLabel("TLG") == measures.tlg_unit == "g"
     assert table.GetTable().GetValueByName(0, "Segment").ToString() == "Lesion 1"
+
+
+def test_random_clicking_leaves_markups_session_and_segment_in_agreement(a_scene, a_volume, a_bridge, rng):
+    organ = rng.random(SHAPE) < 0.2
+    a_bridge.segmentationNode, (organID,) = add_segmentation(a_scene, a_volume, [organ])
+    for _ in range(16):
+        node = (a_bridge.positiveNode, a_bridge.negativeNode)[int(rng.random() < 0.3)]
+        count, action = node.GetNumberOfControlPoints(), rng.choice(["add", "add", "move", "delete", "lose segment"])
+        place = gridFromVolumeNode(a_volume).kji_to_lps(rng.uniform((3, 3, 3), (18, 22, 26))) * [-1, -1, 1]
+        if action == "lose segment" and a_bridge.segmentID is not None:
+            a_bridge.segmentationNode.GetSegmentation().RemoveSegment(a_bridge.segmentID)
+        elif action == "move" and count:
+            node.SetNthControlPointPositionWorld(int(rng.integers(count)), place)
+        elif action == "delete" and count:
+            node.RemoveNthControlPoint(int(rng.integers(count)))
+        else:
+            node.AddControlPointWorld(vtk.vtkVector3d(*place))
+        if not a_bridge.positiveNode.GetNumberOfControlPoints():
+            continue
+        prediction = a_bridge.predict()
+        np.testing.assert_array_equal(segment_of(a_bridge), prediction.mask)
+        expected = {
+            (*np.round(np.array(points.GetNthControlPointPositionWorld(n)) * [-1, -1, 1], 6), positive)
+            for points, positive in ((a_bridge.positiveNode, True), (a_bridge.negativeNode, False))
+            for n in range(points.GetNumberOfControlPoints())
+        }
+        assert {(*np.round(p.lps_mm, 6), p.positive) for p in a_bridge.session.prompts} == expected
+    np.testing.assert_array_equal(read_segment(a_bridge.segmentationNode, organID, a_volume), organ)

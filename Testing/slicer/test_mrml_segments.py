@@ -176,6 +176,25 @@ def test_a_new_segment_beside_one_on_another_lattice_leaves_that_one_alone(a_sce
     np.testing.assert_array_equal(read_segment(node, organID, ct), organ)
 
 
+def test_a_segmentation_made_on_a_cropped_volume_shares_its_lattice(a_scene):
+    matrix = GEOMETRIES["oblique"]
+    pet = add_volume(a_scene, matrix=matrix)
+    moved = matrix.copy()
+    moved[:3, 3] += matrix[:3, :3] @ [2, -3, 4]
+    crop = add_volume(a_scene, np.zeros((8, 12, 15), np.float32), matrix=moved, name="crop")
+    painted = np.zeros((8, 12, 15), bool)
+    painted[1:7:2, 3:10, 2:12:3] = True
+    node, (segmentID,) = add_segmentation(a_scene, crop, [painted])
+    expected = np.zeros(SHAPE_KJI, bool)
+    expected[4:12, 0:9, 2:17] = painted[:, 3:, :]
+    grid = gridFromVolumeNode(pet)
+    np.testing.assert_array_equal(maskFromSegment(node, segmentID, grid=grid), expected)
+    box = VoxelBox((5, 2, 3), (9, 14, 22))
+    writeMaskToSegment(np.ones(SHAPE_KJI, bool), segmentationNode=node, segmentID=segmentID, grid=grid, box=box)
+    expected[box.slices] = True
+    np.testing.assert_array_equal(read_segment(node, segmentID, pet), expected)
+
+
 def test_a_segmentation_under_another_linear_transform_shows_the_mask_at_its_world_place(a_scene):
     volume = add_volume(a_scene, matrix=GEOMETRIES["oblique"])
     matrix = put_under(a_scene, volume, TILT) @ GEOMETRIES["oblique"]
