@@ -8,14 +8,17 @@ its DCMTK reader rounds rescaled PET to whole numbers (5.12): for DICOM use `rea
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from typing import Any
 
 import slicer
 from numpy.typing import NDArray
 
-from SegAnyPETLib.errors import GeometryError, SUVError
+from SegAnyPETLib.errors import GeometryError, SegAnyPETWarning, SUVError
 from SegAnyPETLib.mrml.frames import Node, gridFromVolumeNode, lpsFromRAS, matrixFromArray
 from SegAnyPETLib.suv import SUVKind, SUVProvenance, SUVVolume
+from SegAnyPETLib.suv.image_file import plausibility_doubts
 
 UNITS = {  # UCUM code and meaning, as Slicer's PET extension writes them
     "bw": ("{SUVbw}g/ml", "Standardized Uptake Value body weight"),
@@ -50,8 +53,11 @@ def suvVolumeFromNode(volumeNode: Node, *, kind: SUVKind | None = None) -> SUVVo
 
     Raises:
         SUVError: The node does not say which SUV it holds and `kind` is not given, both contradict each other, the
-            units are no SUV, or a voxel is not finite.
+            units are no SUV, a voxel is not finite, or the values cannot be SUV (a CT, Bq/ml, an empty volume).
         GeometryError: The node is not a 3D scalar volume, or its grid cannot be used (see `gridFromVolumeNode`).
+
+    Warns:
+        SegAnyPETWarning: The values are unusual for SUV.
     """
     grid = gridFromVolumeNode(volumeNode)
     found = kindFromVolumeNode(volumeNode)
@@ -66,8 +72,12 @@ def suvVolumeFromNode(volumeNode: Node, *, kind: SUVKind | None = None) -> SUVVo
             "which (SUVbw, SUVlbm, SUVbsa or SUVibw); if they are Bq/ml, convert the DICOM series to SUV first."
         )
         raise SUVError(msg)
-    source = "units on the volume node" if found else "units stated by the user"
-    return SUVVolume(_voxels(volumeNode), grid, stated, SUVProvenance(source=source, formula="none, values are SUV"))
+    image = SUVVolume(_voxels(volumeNode), grid, stated)
+    doubts = plausibility_doubts(image.array, name=f"Volume '{volumeNode.GetName()}'")
+    for doubt in doubts:
+        warnings.warn(doubt, SegAnyPETWarning, stacklevel=2)
+    source = "volume node, units on the node" if found else "volume node, units stated by the user"
+    return replace(image, provenance=SUVProvenance(source, "none, values are SUV", warnings=doubts))
 
 
 def kindFromVolumeNode(volumeNode: Node) -> SUVKind | None:

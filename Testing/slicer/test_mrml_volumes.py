@@ -3,7 +3,7 @@ import pytest
 import slicer
 from mrml_nodes import GEOMETRIES, LPS_FROM_RAS, SHAPE_KJI, add_volume, geometry, put_under, set_units
 
-from SegAnyPETLib.errors import GeometryError, SUVError
+from SegAnyPETLib.errors import GeometryError, SegAnyPETWarning, SUVError
 from SegAnyPETLib.geometry import Grid
 from SegAnyPETLib.mrml.volumes import addVolumeNode, kindFromVolumeNode, suvVolumeFromNode
 from SegAnyPETLib.suv import SUVVolume
@@ -75,6 +75,19 @@ def test_voxels_that_are_not_finite_are_refused(a_scene, values):
     values[3, 4, 5] = np.nan
     with pytest.raises(SUVError, match="finite"):
         suvVolumeFromNode(add_volume(a_scene, values, suv="bw"))
+
+
+def test_values_that_cannot_be_suv_are_refused_whatever_the_user_states(a_scene, values):
+    with pytest.raises(SUVError, match="looks like Bq/ml"):
+        suvVolumeFromNode(add_volume(a_scene, values * 5000), kind="bw")
+    with pytest.raises(SUVError, match="like a CT"):
+        suvVolumeFromNode(add_volume(a_scene, values * 300 - 1000), kind="bw")
+
+
+def test_values_that_are_unusual_for_suv_are_pointed_out(a_scene, values):
+    with pytest.warns(SegAnyPETWarning, match="unusually high"):
+        image = suvVolumeFromNode(add_volume(a_scene, values * 10, suv="bw"))
+    assert image.provenance.warnings
 
 
 def test_flat_and_colour_volumes_are_refused(a_scene):
