@@ -1,0 +1,29 @@
+"""What people read: the table of measures, and a picture of the study with the contours.
+
+The names load on first use, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from SegAnyPETLib.report.picture import write_picture
+    from SegAnyPETLib.report.table import MeasuresRow, write_measures_csv, write_measures_json
+
+_HOMES = {
+    "MeasuresRow": "table",
+    "write_measures_csv": "table",
+    "write_measures_json": "table",
+    "write_picture": "picture",
+}
+
+__all__ = ["MeasuresRow", "write_measures_csv", "write_measures_json", "write_picture"]
+
+
+def __getattr__(name: str) -> Any:  # a module attribute may be anything
+    if name not in _HOMES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
