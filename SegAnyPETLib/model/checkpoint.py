@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
@@ -139,7 +141,7 @@ def fill_network(network: nn.Module, checkpoint: Checkpoint) -> None:
                 "The weights are of another configuration."
             )
             raise WeightsError(message)
-        if not bool(torch.isfinite(found).all()):
+        if not np.isfinite(found.float().numpy()).all():
             message = (
                 f"Expected finite weights in {checkpoint.path}, found NaN or infinity in {key}. Get the file again."
             )
@@ -175,7 +177,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _read_pickle(path: Path) -> Any:  # whatever the file holds; `_unwrap` looks at it
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's guesses at what is wrong; the error says what we know
             # mapped, so that the optimizer's state in a training checkpoint is never read
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
