@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SegAnyPETLib.geometry import Grid, VoxelBox
-from SegAnyPETLib.model import Model, ModelSpec, build_network, model_spec
+from SegAnyPETLib.model import Model, ModelSpec, PreprocessingSpec, build_network, model_spec
 
 BACKGROUND_SUV = 1.0
 BALL_SUV = 8.0
@@ -75,22 +75,25 @@ class UntrainedModel:
     def decode(self, embedding: Any, *, points: Any = None, mask_logits: Any = None) -> tuple[Any, Any]:
         """The network's work, then the ball as logits, -6 to 6."""
         logits, quality = self._model.decode(embedding, points=points, mask_logits=mask_logits)
-        return self._ball(logits, points), quality
+        return ball_logits(logits, points, preprocessing=self.spec.preprocessing), quality
 
-    def _ball(self, logits: Any, points: Any) -> Any:
-        import torch
 
-        if points is None:
-            return torch.full_like(logits, -6.0)
-        coordinates, labels = points
-        newest = coordinates[0, torch.nonzero(labels[0] == 1)[-1, 0]] if (labels[0] == 1).any() else coordinates[0, -1]
-        stride = self.spec.preprocessing.mask_stride
-        voxel_mm = self.spec.preprocessing.spacings_mm[0] * stride
-        centre = (newest + 0.5) / stride - 0.5
-        axes = [(torch.arange(size) - centre[axis]) * voxel_mm for axis, size in enumerate(logits.shape[2:])]
-        z, y, x = torch.meshgrid(*axes, indexing="ij")
-        distance_mm = torch.sqrt(z**2 + y**2 + x**2)
-        return (BALL_RADIUS_MM - distance_mm).clamp(-6.0, 6.0).expand_as(logits).clone()
+def ball_logits(logits: Any, points: Any, *, preprocessing: PreprocessingSpec) -> Any:  # torch tensors
+    """Logits shaped like `logits`: a ball around the newest positive point, or the newest point where none is."""
+    import torch
+
+    if points is None:
+        return torch.full_like(logits, -6.0)
+    coordinates, labels = points
+    positive = torch.nonzero(labels[0] == 1)
+    newest = coordinates[0, positive[-1, 0]] if len(positive) else coordinates[0, -1]
+    stride = preprocessing.mask_stride
+    centre = (newest + 0.5) / stride - 0.5
+    voxel_mm = preprocessing.spacings_mm[0] * stride
+    axes = [(torch.arange(size) - centre[axis]) * voxel_mm for axis, size in enumerate(logits.shape[2:])]
+    z, y, x = torch.meshgrid(*axes, indexing="ij")
+    distance_mm = torch.sqrt(z**2 + y**2 + x**2)
+    return (BALL_RADIUS_MM - distance_mm).clamp(-6.0, 6.0).expand_as(logits).clone()
 
 
 def draw_weights(network: Any) -> None:

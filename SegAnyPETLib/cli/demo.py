@@ -28,7 +28,7 @@ MOST_CLICKS = 3
 GOOD_DICE = 0.85
 NOISE_SEED = 7
 SERIES_NAME = "PET"
-OUTPUT_NAMES = ("lesions.dcm", "lesions.seg.nrrd", "lesions.nii.gz", "lesions.csv", "lesions.png")
+OUTPUT_NAMES = ("lesions.dcm", "lesions.seg.nrrd", "lesions.nii.gz", "lesions.csv", "lesions.json", "lesions.png")
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,10 @@ def segment_lesion(session: InteractiveSession, lesion: PhantomObject, *, grid: 
     from SegAnyPETLib.session import Point
 
     spacing_kji_mm = grid.spacing_kji_mm
-    first = deepest_voxel(lesion.mask, spacing_kji_mm=spacing_kji_mm)
-    following: tuple[tuple[int, int, int], bool] | None = (first, True)
+    following: tuple[tuple[int, int, int], bool] | None = (
+        deepest_voxel(lesion.mask, spacing_kji_mm=spacing_kji_mm),
+        True,
+    )
     clicks, dice = 0, 0.0
     while following is not None and clicks < MOST_CLICKS and dice < GOOD_DICE:
         kji, positive = following
@@ -117,7 +119,7 @@ def segment_lesion(session: InteractiveSession, lesion: PhantomObject, *, grid: 
         clicks += 1
         dice = compute_dice(prediction.mask, lesion.mask)
         following = next_click(lesion.mask, prediction.mask, spacing_kji_mm=spacing_kji_mm)
-    finding = Finding(lesion.name, prediction.mask, _lps(grid, first), prediction.score)
+    finding = Finding(lesion.name, prediction.mask, session.prompts, prediction.score)
     return LesionResult(lesion, finding, clicks, dice)
 
 

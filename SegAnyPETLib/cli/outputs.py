@@ -17,6 +17,9 @@ from SegAnyPETLib.version import __version__
 
 if TYPE_CHECKING:
     from SegAnyPETLib.data import Segment
+    from SegAnyPETLib.report import MeasuresRow
+    from SegAnyPETLib.session import Point
+    from SegAnyPETLib.session.prompts import Prompt
     from SegAnyPETLib.suv import LesionMeasures
 
 PALETTE_RGB = (
@@ -38,14 +41,21 @@ class Finding:
     Attributes:
         label: Its name.
         mask: (K, J, I), not empty.
-        click_lps_mm: Where pictures are centred; the middle of the mask where None.
+        prompts: What led to it.
         score: Confidence, 0 to 1.
     """
 
     label: str
     mask: NDArray[np.bool_]
-    click_lps_mm: tuple[float, float, float] | None
+    prompts: tuple[Prompt, ...]
     score: float
+
+    @property
+    def clicks(self) -> tuple[Point, ...]:
+        """The points among the prompts."""
+        from SegAnyPETLib.session import Point
+
+        return tuple(prompt for prompt in self.prompts if isinstance(prompt, Point))
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,18 @@ class _Content:
     findings: Sequence[Finding]
     segments: Sequence[Segment]
     measures: Sequence[LesionMeasures]
+    model: str
+
+    def rows(self) -> list[MeasuresRow]:
+        """The lines of a table of measures."""
+        from SegAnyPETLib.report import MeasuresRow
+
+        return [
+            MeasuresRow(
+                finding.label, measures, model=self.model, score=finding.score, click_count=len(finding.prompts)
+            )
+            for finding, measures in zip(self.findings, self.measures, strict=True)
+        ]
 
 
 def parse_output(text: str) -> OutputFile:
@@ -102,6 +124,8 @@ def write_outputs(
 ) -> list[LesionMeasures]:
     """Measure the findings and write every file, each whole or not at all.
 
+    Pictures show all findings, in planes through the first click of the largest one.
+
     Returns:
         The measures, one per finding.
 
@@ -117,7 +141,7 @@ def write_outputs(
         Segment(finding.label, finding.mask, PALETTE_RGB[index % len(PALETTE_RGB)], algorithm=algorithm)
         for index, finding in enumerate(findings)
     ]
-    content = _Content(study, findings, segments, measures)
+    content = _Content(study, findings, segments, measures, model)
     for output in outputs:
         _WRITERS[output.ending](output.path, content)
     return measures
@@ -148,19 +172,27 @@ def _write_dicom_seg(path: Path, content: _Content) -> None:
 def _write_csv(path: Path, content: _Content) -> None:
     from SegAnyPETLib.report import write_measures_csv
 
-    write_measures_csv(path, content.measures)
+    write_measures_csv(path, content.rows())
 
 
 def _write_json(path: Path, content: _Content) -> None:
     from SegAnyPETLib.report import write_measures_json
 
-    write_measures_json(path, content.measures)
+    write_measures_json(path, content.rows())
 
 
 def _write_png(path: Path, content: _Content) -> None:
     from SegAnyPETLib.report import write_picture
 
-    write_picture(path, content.study.image, content.segments)
+    largest = max(content.findings, key=lambda finding: np.count_nonzero(finding.mask))
+    write_picture(
+        path,
+        content.study.image,
+        content.segments,
+        clicks=[click for finding in content.findings for click in finding.clicks],
+        centre_lps_mm=next((click.lps_mm for click in largest.clicks if click.positive), None),
+        caption=f"model {content.model}",
+    )
 
 
 # Longest endings first: a name that ends with .seg.nrrd or .nii.gz must not be taken for a shorter one.

@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
         prompts = read_prompts(options, study)
         prediction = _predict(options, study, prompts, progress)
         progress.next_step("writing")
-        finding = Finding(options.label, prediction.mask, _first_click(prompts), prediction.score)
+        finding = Finding(options.label, prediction.mask, tuple(prompts), prediction.score)
         measures = write_outputs(options.out, study, [finding], model=options.model)
     seconds = time.perf_counter() - started
     if options.json:
@@ -153,13 +153,6 @@ def _predict(
         )
         raise PromptError(msg)
     return prediction
-
-
-def _first_click(prompts: Sequence[Point | Box | SeedMask]) -> tuple[float, float, float] | None:
-    """Where pictures are centred: the first positive point, if there is one."""
-    from SegAnyPETLib.session import Point
-
-    return next((prompt.lps_mm for prompt in prompts if isinstance(prompt, Point) and prompt.positive), None)
 
 
 def _json_object(
