@@ -36,7 +36,8 @@ def reference_times(
 
     In this order: what the caller states; Decay Correction DateTime of Enhanced PET; the private GE scan date-time;
     the series time unless it lies after the first acquisition (then the series was made later, by post-processing);
-    else computed back per slice from acquisition time, frame duration and frame reference time.
+    else computed back per slice from acquisition time, frame duration and frame reference time, or, where the frame
+    reference times are all 0, the first acquisition.
 
     Args:
         header: The header of the series.
@@ -70,6 +71,13 @@ def reference_times(
     if header.series_at <= min(acquired) + timedelta(seconds=CLOCK_TOLERANCE_S):
         audit.reference_time_source = "SeriesDate (0008,0021) and SeriesTime (0008,0031)"
         return (header.series_at,) * count
+    if all(item.frame_reference_time_s == 0 for item in header.slices):
+        audit.reference_time_source = "earliest AcquisitionTime (0008,0032)"
+        audit.doubt(
+            "SeriesTime (0008,0031) lies after the acquisition and FrameReferenceTime (0054,1300) is 0 everywhere: the "
+            "earliest AcquisitionTime (0008,0032) is taken as the time of decay correction, as QIBA advises."
+        )
+        return (min(acquired),) * count
     audit.reference_time_source = (
         "computed back from AcquisitionTime (0008,0032), ActualFrameDuration (0018,1242) and FrameReferenceTime "
         "(0054,1300), because SeriesTime (0008,0031) lies after the acquisition"
