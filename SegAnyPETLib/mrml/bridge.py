@@ -10,7 +10,13 @@ from SegAnyPETLib.errors import SessionError
 from SegAnyPETLib.geometry import VoxelBox
 from SegAnyPETLib.mrml.frames import Node, gridFromVolumeNode
 from SegAnyPETLib.mrml.prompts import boxFromROI, pointsFromMarkups, seedFromSegment
-from SegAnyPETLib.mrml.segments import BoolArray, addSegment, addSegmentationNode, writeMaskToSegment
+from SegAnyPETLib.mrml.segments import (
+    BoolArray,
+    addSegment,
+    addSegmentationNode,
+    fitSegmentationToVolume,
+    writeMaskToSegment,
+)
 from SegAnyPETLib.mrml.tables import writeMeasuresToTable
 from SegAnyPETLib.mrml.terminology import setTerminology
 from SegAnyPETLib.mrml.volumes import suvVolumeFromNode
@@ -197,6 +203,7 @@ class SegmentationBridge:
     def _write(self, mask: BoolArray) -> None:
         if self.segmentationNode is None or self.segmentationNode.GetScene() is None:
             self.segmentationNode = addSegmentationNode(self.volumeNode, name=f"{self.volumeNode.GetName()} lesions")
+        fitSegmentationToVolume(self.segmentationNode, self.volumeNode)
         segmentation = self.segmentationNode.GetSegmentation()
         if self.segmentID is None or segmentation.GetSegment(self.segmentID) is None:
             number = segmentation.GetNumberOfSegments()

@@ -27,13 +27,22 @@ LATTICE_TOLERANCE = 1e-3  # voxels; two lattices closer than this over the whole
 
 
 def addSegmentationNode(volumeNode: Node, *, name: str) -> Node:
-    """Add a segmentation node that fits a volume: its reference geometry, and under the same transform."""
-    scene = volumeNode.GetScene()
-    segmentationNode = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
-    segmentationNode.CreateDefaultDisplayNodes()
-    segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
-    segmentationNode.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
+    """Add a segmentation node that fits a volume (see `fitSegmentationToVolume`)."""
+    segmentationNode = volumeNode.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    fitSegmentationToVolume(segmentationNode, volumeNode)
     return segmentationNode
+
+
+def fitSegmentationToVolume(segmentationNode: Node, volumeNode: Node) -> None:
+    """Prepare a segmentation without segments: the volume's transform and geometry, and something to show it.
+
+    A segmentation that holds segments already is left as it is.
+    """
+    if segmentationNode.GetSegmentation().GetNumberOfSegments():
+        return
+    segmentationNode.CreateDefaultDisplayNodes()
+    segmentationNode.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
+    segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
 
 
 def addSegment(segmentationNode: Node, *, name: str, colorRGB: tuple[float, float, float] | None = None) -> str:

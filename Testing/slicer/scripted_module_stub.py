@@ -19,6 +19,9 @@ class ScriptedLoadableModuleWidget:
     def __init__(self, parent=None):
         self.parent = parent
 
+    def setup(self):
+        pass
+
 
 class ScriptedLoadableModuleLogic:
     def __init__(self, parent=None):

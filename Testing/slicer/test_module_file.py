@@ -1,4 +1,5 @@
 import ast
+import contextlib
 import types
 import xml.etree.ElementTree as ElementTree
 
@@ -10,7 +11,7 @@ from ball_model import BallModel
 from mrml_nodes import GEOMETRIES, SHAPE_KJI, add_segmentation, add_volume, read_segment
 from scripted_module_stub import MODULE_FILE, load_module
 
-from SegAnyPETLib.errors import SUVError
+from SegAnyPETLib.errors import SetupError, SUVError
 from SegAnyPETLib.mrml.frames import gridFromVolumeNode
 
 UI_FILE = MODULE_FILE.parent / "Resources" / "UI" / "SegAnyPET.ui"
@@ -119,6 +120,80 @@ def test_unknown_units_are_an_error_that_the_panel_can_show(a_scene, a_logic):
         a_logic.segment(volume, positiveNode=points)
     node, _ = a_logic.segment(volume, positiveNode=points, kind="bw")
     assert node.GetSegmentation().GetNumberOfSegments() == 1
+
+
+class StandIn:
+    """A widget of the panel, as far as the module's own code uses it."""
+
+    def __init__(self):
+        self.text, self.enabled, self.currentIndex, self.node, self.connected = "", None, 0, None, {}
+
+    def connect(self, signal, slot):
+        self.connected[signal] = slot
+
+    def currentNode(self):
+        return self.node
+
+    def setCurrentNode(self, node):
+        self.node = node
+        self.connected.get("currentNodeChanged(vtkMRMLNode*)", lambda _node: None)(node)
+
+
+@pytest.fixture
+def a_panel(the_module, monkeypatch):
+    """The module's widget after setup, its Qt widgets replaced by stand-ins; errors are raised, not shown."""
+    ui = types.SimpleNamespace(**{name: StandIn() for name in widget_names()})
+    monkeypatch.setattr(slicer.util, "loadUI", lambda path: types.SimpleNamespace(setMRMLScene=lambda _scene: path))
+    monkeypatch.setattr(slicer.util, "childWidgetVariables", lambda _widget: ui)
+    monkeypatch.setattr(slicer.util, "tryWithErrorDisplay", lambda _message, **_options: contextlib.nullcontext())
+    widget = the_module.SegAnyPETWidget()
+    widget.layout = types.SimpleNamespace(addWidget=lambda _widget: None)
+    widget.resourcePath = lambda name: str(MODULE_FILE.parent / "Resources" / name)
+    widget.setup()
+    widget.logic.loadModel = BallModel
+    return widget
+
+
+def test_the_button_waits_for_a_volume_and_points_or_a_roi(a_scene, a_panel):
+    button = a_panel.ui.segmentButton
+    assert button.enabled is False
+    volume = add_volume(a_scene, np.ones(SHAPE_KJI, np.float32), suv="bw")
+    a_panel.ui.volumeSelector.setCurrentNode(volume)
+    assert button.enabled is False
+    for selector in (a_panel.ui.positiveSelector, a_panel.ui.roiSelector):
+        selector.setCurrentNode(add_points(a_scene, volume, (6, 8, 9)))
+        assert button.enabled is True
+        selector.setCurrentNode(None)
+        assert button.enabled is False
+
+
+def test_pressing_the_button_segments_with_what_is_chosen_and_shows_where(a_scene, a_panel):
+    volume = add_volume(a_scene, np.ones(SHAPE_KJI, np.float32))
+    points = add_points(a_scene, volume, (6, 8, 9))
+    a_panel.ui.volumeSelector.setCurrentNode(volume)
+    a_panel.ui.positiveSelector.setCurrentNode(points)
+    with pytest.raises(SUVError):
+        a_panel.ui.segmentButton.connected["clicked(bool)"](False)
+    a_panel.ui.kindSelector.currentIndex = 1
+    a_panel.ui.segmentButton.connected["clicked(bool)"](False)
+    node = a_panel.ui.segmentationSelector.currentNode()
+    assert read_segment(node, node.GetSegmentation().GetNthSegmentID(0), volume)[6, 8, 9]
+    assert a_panel.ui.statusLabel.text == "Updated Lesion 1."
+    a_panel.ui.negativeSelector.setCurrentNode(add_points(a_scene, volume, (6, 8, 9)))
+    a_panel.ui.segmentButton.connected["clicked(bool)"](False)
+    assert node.GetSegmentation().GetNumberOfSegments() == 1
+    assert not read_segment(node, node.GetSegmentation().GetNthSegmentID(0), volume)[6, 8, 9]
+
+
+def test_a_missing_package_is_reported_with_what_to_do(the_module, monkeypatch):
+    import SegAnyPETLib.model
+
+    def fail(*_arguments, **_options):
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr(SegAnyPETLib.model, "load_model", fail, raising=False)
+    with pytest.raises(SetupError, match=r"'torch'.*PyTorch"):
+        the_module.loadBundledModel()
 
 
 def test_the_list_of_kinds_has_the_order_of_the_panel(the_module):

@@ -284,6 +284,26 @@ def test_a_volume_under_a_nonlinear_transform_is_refused(a_scene, a_volume, a_br
         a_bridge.predict()
 
 
+def test_an_empty_segmentation_is_fitted_to_the_volume_and_a_used_one_is_left(a_scene, a_volume):
+    put_under(a_scene, a_volume, TILT)
+    node = a_scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "made in a selector")
+    bridge = a_bridge_to(a_volume, segmentationNode=node)
+    click(bridge.positiveNode, a_volume, (10, 12, 14))
+    bridge.predict()
+    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    assert node.GetNodeReference(role) is a_volume
+    assert node.GetTransformNodeID() == a_volume.GetTransformNodeID()
+    assert node.GetDisplayNode() is not None
+
+    used, _ = add_segmentation(a_scene, add_volume(a_scene, np.zeros(SHAPE, np.float32)), [np.ones(SHAPE, bool)])
+    reference = used.GetNodeReference(role)
+    bridge.startSegment(segmentationNode=used)
+    bridge.predict()
+    assert used.GetNodeReference(role) is reference
+    assert used.GetTransformNodeID() is None
+    assert used.GetSegmentation().GetNumberOfSegments() == 2
+
+
 def test_measures_reach_the_table_one_row_per_segment(a_scene, a_volume, a_bridge):
     table = a_scene.AddNewNodeByClass("vtkMRMLTableNode", "Measures")
     for kji in ((10, 12, 14), (7, 9, 10)):
