@@ -81,7 +81,8 @@ def write_picture(
     for segment in segments:
         as_mask(segment.mask, grid=image.grid)
     if window_suv is None:
-        window_suv = min(USUAL_WINDOW_SUV, float(image.array.max())) or USUAL_WINDOW_SUV
+        highest = float(image.array.max())
+        window_suv = min(USUAL_WINDOW_SUV, highest) if highest > 0 else USUAL_WINDOW_SUV
     if not window_suv > 0:
         msg = f"Expected a positive SUV for black; found {window_suv}. Give window_suv."
         raise OutputError(msg)
