@@ -23,8 +23,10 @@ def write_line(text: str = "") -> None:
 
 
 def write_error(text: str) -> None:
-    """Write one line to stderr, whatever line breaks the text holds."""
-    sys.stderr.write(f"seganypet: {' '.join(text.split())}\n")
+    """Write one line to stderr, whatever line breaks the text holds, above a bar that may be there."""
+    from tqdm import tqdm
+
+    tqdm.write(f"seganypet: {' '.join(text.split())}", file=sys.stderr)
 
 
 def write_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -19,10 +19,9 @@ from SegAnyPETLib.cli.study import read_study
 from SegAnyPETLib.errors import OutputError
 
 if TYPE_CHECKING:
-    from SegAnyPETLib.geometry import Grid
     from SegAnyPETLib.phantom import PhantomObject
     from SegAnyPETLib.session import InteractiveSession
-    from SegAnyPETLib.suv import LesionMeasures
+    from SegAnyPETLib.suv import LesionMeasures, SUVVolume
 
 MOST_CLICKS = 3
 GOOD_DICE = 0.85
@@ -38,13 +37,11 @@ class LesionResult:
     Attributes:
         truth: The phantom's object.
         finding: The mask and where it was clicked first.
-        clicks: How many clicks it took.
         dice: Agreement with the truth, 0 to 1.
     """
 
     truth: PhantomObject
     finding: Finding
-    clicks: int
     dice: float
 
 
@@ -80,12 +77,10 @@ def run(options: argparse.Namespace) -> int:
         study = read_study(series_folder)
         progress.next_step("loading the model")
         session = InteractiveSession(load_chosen_model(options))
-        session.set_image(study.image)
         results = []
         for lesion in phantom.lesions:
             progress.next_step(lesion.name)
-            results.append(segment_lesion(session, lesion, grid=phantom.grid))
-            session.reset()
+            results.append(segment_lesion(session, lesion, image=study.image))
         progress.next_step("writing results")
         outputs = [parse_output(str(options.out / name)) for name in OUTPUT_NAMES]
         found = [result for result in results if result.finding.mask.any()]
@@ -100,27 +95,22 @@ def run(options: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-def segment_lesion(session: InteractiveSession, lesion: PhantomObject, *, grid: Grid) -> LesionResult:
+def segment_lesion(session: InteractiveSession, lesion: PhantomObject, *, image: SUVVolume) -> LesionResult:
     """Click as a reader who knows the truth would: into the middle, then into the largest error."""
     from SegAnyPETLib.clicks import deepest_voxel, next_click
-    from SegAnyPETLib.evaluation import compute_dice
-    from SegAnyPETLib.session import Point
+    from SegAnyPETLib.evaluation import SessionMethod, compute_dice
 
-    spacing_kji_mm = grid.spacing_kji_mm
-    following: tuple[tuple[int, int, int], bool] | None = (
-        deepest_voxel(lesion.mask, spacing_kji_mm=spacing_kji_mm),
-        True,
-    )
-    clicks, dice = 0, 0.0
-    while following is not None and clicks < MOST_CLICKS and dice < GOOD_DICE:
+    method, spacing_kji_mm = SessionMethod(session), image.grid.spacing_kji_mm
+    method.start(image)
+    kji, positive = deepest_voxel(lesion.mask, spacing_kji_mm=spacing_kji_mm), True
+    while True:
+        mask, score = method.click(kji, positive=positive)
+        dice = compute_dice(mask, lesion.mask)
+        following = next_click(lesion.mask, mask, spacing_kji_mm=spacing_kji_mm)
+        if following is None or dice >= GOOD_DICE or len(session.prompts) == MOST_CLICKS:
+            break
         kji, positive = following
-        session.add(Point(lps_mm=_lps(grid, kji), positive=positive))
-        prediction = session.predict()
-        clicks += 1
-        dice = compute_dice(prediction.mask, lesion.mask)
-        following = next_click(lesion.mask, prediction.mask, spacing_kji_mm=spacing_kji_mm)
-    finding = Finding(lesion.name, prediction.mask, session.prompts, prediction.score)
-    return LesionResult(lesion, finding, clicks, dice)
+    return LesionResult(lesion, Finding(lesion.name, mask, session.prompts, score), dice)
 
 
 def _series_folder(out: Path) -> Path:
@@ -140,7 +130,7 @@ def _row(result: LesionResult, measures: LesionMeasures | None) -> dict[str, Any
     """One line of the table: truth beside what was measured."""
     return {
         "lesion": result.truth.name,
-        "clicks": result.clicks,
+        "clicks": len(result.finding.prompts),
         "dice": result.dice,
         "true_volume_ml": result.truth.true_volume_ml,
         "volume_ml": None if measures is None else measures.volume_ml,
@@ -184,8 +174,3 @@ def _write_report(
 
 def _cell(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
-
-
-def _lps(grid: Grid, kji: tuple[int, int, int]) -> tuple[float, float, float]:
-    x, y, z = (float(value) for value in grid.kji_to_lps(kji))
-    return x, y, z

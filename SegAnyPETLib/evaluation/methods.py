@@ -35,7 +35,7 @@ class SessionMethod:
         self._session.set_image(image)
         self._grid = image.grid
 
-    def click(self, kji: Sequence[int], *, positive: bool) -> tuple[NDArray[np.bool_], float | None]:
+    def click(self, kji: Sequence[int], *, positive: bool) -> tuple[NDArray[np.bool_], float]:
         """Add a point at the voxel's centre and predict; what the session would tell a user is not shown."""
         x, y, z = (float(value) for value in self._grid.kji_to_lps(kji))
         self._session.add(Point(lps_mm=(x, y, z), positive=positive))
