@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -33,17 +33,26 @@ class Model:
     Attributes:
         spec: What is known about the model.
         network: The network; do not train it while sessions use it.
+        precision: `float32`, or `bfloat16` for the layers that allow it; answers are float32 in either case.
         weights_path: The file its weights were read from, None for a network made in memory.
     """
 
     def __init__(
-        self, network: nn.Module, *, spec: ModelSpec, device: torch.device, weights_path: Path | None = None
+        self,
+        network: nn.Module,
+        *,
+        spec: ModelSpec,
+        device: torch.device,
+        precision: Precision = "float32",
+        weights_path: Path | None = None,
     ) -> None:
         self.spec = spec
+        self.precision = precision
         self.weights_path = weights_path
         self._device = device
-        self.network: Any = network.to(device).eval()  # nn.Module knows nothing of encode and decode
         self._encoder: Callable[[Tensor], Any] | None = None
+        self.network: Any = network.eval()  # nn.Module knows nothing of encode and decode
+        self._or_on_the_cpu(self.network.to)
 
     @property
     def device(self) -> torch.device:
@@ -75,7 +84,12 @@ class Model:
         tensor = torch.as_tensor(volume).to(torch.float32)
         if self._encoder is not None:
             return move(self._encoder(tensor.cpu()), self._device)
-        return self._run(lambda device: self.network.encode(tensor.to(device)))
+
+        def ask(device: torch.device) -> Any:
+            with self._inference(device):
+                return self.network.encode(tensor.to(device))
+
+        return self._or_on_the_cpu(ask)
 
     def decode(
         self, embedding: Any, *, points: tuple[Any, Any] | None = None, mask_logits: Tensor | None = None
@@ -102,29 +116,30 @@ class Model:
             mask_logits = torch.as_tensor(mask_logits).to(torch.float32)
 
         def ask(device: torch.device) -> tuple[Tensor, Tensor]:
-            logits, quality = self.network.decode(
-                move(embedding, device), points=move(points, device), mask_logits=move(mask_logits, device)
-            )
-            return logits.cpu(), quality.cpu()
+            with self._inference(device):
+                logits, quality = self.network.decode(
+                    move(embedding, device), points=move(points, device), mask_logits=move(mask_logits, device)
+                )
+                return logits.float().cpu(), quality.float().cpu()
 
-        return self._run(ask)
+        return self._or_on_the_cpu(ask)
 
-    def _run(self, ask: Callable[[torch.device], Answer]) -> Answer:
+    def _or_on_the_cpu(self, ask: Callable[[torch.device], Answer]) -> Answer:
         try:
-            with _exact_inference():
-                return ask(self._device)
+            return ask(self._device)
         except (RuntimeError, MemoryError) as error:  # torch's out-of-memory error is a RuntimeError
             if not is_out_of_memory(error):
                 raise
+            reason = (str(error) or "out of memory").splitlines()[0]
             if self._device.type == "cpu":
                 message = (
-                    f"Expected enough memory for {self.spec.name}, found: {str(error).splitlines()[0]}. "
+                    f"Expected enough memory for {self.spec.name}, found: {reason}. "
                     "Close other programs, or use a smaller model."
                 )
                 raise DeviceError(message) from error
-            reason = str(error).splitlines()[0] if str(error) else "out of memory"
+        # Outside of the handler, which would keep the failed call's tensors alive.
         self._fall_back_to_cpu(reason)
-        return self._run(ask)
+        return self._or_on_the_cpu(ask)
 
     def _fall_back_to_cpu(self, reason: str) -> None:
         warnings.warn(
@@ -135,6 +150,16 @@ class Model:
         self._device = torch.device("cpu")
         self.network = self.network.to(self._device)
         torch.cuda.empty_cache()
+
+    @contextmanager
+    def _inference(self, device: torch.device) -> Iterator[None]:
+        """No gradients; on a GPU the same algorithm and full float32 every time: equal clicks give equal masks."""
+        with (
+            torch.inference_mode(),
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
+            nullcontext() if self.precision == "float32" else torch.autocast(device.type, dtype=torch.bfloat16),
+        ):
+            yield
 
 
 def load_model(
@@ -153,11 +178,12 @@ def load_model(
         device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
         architecture: Architecture of a file's weights, when it cannot be recognized.
         engine: What computes the embedding: torch, or OpenVINO on an Intel or AMD CPU.
-        precision: Arithmetic of the OpenVINO encoder; torch computes in float32.
+        precision: `bfloat16` is faster on some processors and less exact; whether it does is measured by
+            `seganypet bench`, whether it matters by the Dice of `seganypet evaluate`, not by the logits.
         models_folder: Where downloaded weights are; the user's own folder when not given.
 
     Raises:
-        ModelError: No model has that name, or engine and precision do not go together.
+        ModelError: No model has that name, or there is no such engine or precision, or not for this architecture.
         WeightsError: The weights are absent, damaged or of another network; the message says how to get them.
         DeviceError: There is no such device.
         SetupError: The engine is not installed.
@@ -165,11 +191,15 @@ def load_model(
     if engine not in ("torch", "openvino") or precision not in ("float32", "bfloat16"):
         message = f"Expected engine torch or openvino and precision float32 or bfloat16, found {engine}, {precision}."
         raise ModelError(message)
-    if engine == "torch" and precision != "float32":
-        message = f"Expected precision float32 for engine torch, found {precision}. Use engine openvino."
-        raise ModelError(message)
     chosen = resolve_device("cpu" if engine == "openvino" and device == "auto" else device)
-    model = _load(str(name_or_path), device=chosen, architecture=architecture, models_folder=models_folder)
+    network, spec, path = _load(str(name_or_path), architecture=architecture, models_folder=models_folder)
+    model = Model(
+        network,
+        spec=spec,
+        device=chosen,
+        precision=precision if engine == "torch" else "float32",
+        weights_path=path,
+    )
     if engine == "openvino":
         from SegAnyPETLib.model.openvino_encoder import compile_encoder
 
@@ -177,7 +207,9 @@ def load_model(
     return model
 
 
-def _load(name_or_path: str, *, device: torch.device, architecture: str | None, models_folder: Path | None) -> Model:
+def _load(
+    name_or_path: str, *, architecture: str | None, models_folder: Path | None
+) -> tuple[nn.Module, ModelSpec, Path]:
     if any(spec.name == name_or_path for spec in registered_models()):
         installed = find_model(name_or_path, folder=models_folder)
         if installed.origin == "absent":
@@ -185,7 +217,7 @@ def _load(name_or_path: str, *, device: torch.device, architecture: str | None, 
             raise WeightsError(message + how_to_get(installed))
         check_hash(installed)
         network = load_checkpoint(installed.path, architecture=installed.spec.architecture)
-        return Model(network, spec=installed.spec, device=device, weights_path=installed.path)
+        return network, installed.spec, installed.path
     path = Path(name_or_path)
     if not path.is_file() and not path.suffix:
         known = ", ".join(spec.name for spec in registered_models())
@@ -201,15 +233,4 @@ def _load(name_or_path: str, *, device: torch.device, architecture: str | None, 
         licence=checkpoint.metadata.get("licence", "Not stated in the file"),
         training_data=checkpoint.metadata.get("training_data", "Not stated in the file"),
     )
-    network = load_checkpoint(checkpoint, architecture=architecture)
-    return Model(network, spec=spec, device=device, weights_path=path)
-
-
-@contextmanager
-def _exact_inference() -> Iterator[None]:
-    """No gradients; on a GPU the same algorithm and full float32 every time, so that equal clicks give equal masks."""
-    with (
-        torch.inference_mode(),
-        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
-    ):
-        yield
+    return load_checkpoint(checkpoint, architecture=architecture), spec, path

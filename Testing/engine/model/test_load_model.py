@@ -73,6 +73,32 @@ def test_a_name_that_is_not_registered_is_refused_with_those_that_are() -> None:
         load_model("segnet")
 
 
+def test_lower_precision_is_another_answer_that_is_near_and_still_float32(lite_weights: Path) -> None:
+    volume = torch.rand(1, 1, 32, 32, 32, generator=torch.Generator().manual_seed(2))
+    points = torch.tensor([[[16.0, 10.0, 20.0]]]), torch.tensor([[1]])
+    answers = []
+    for precision in ("float32", "bfloat16"):
+        model = load_model(lite_weights, device="cpu", precision=precision)
+        answers.append(model.decode(model.encode(volume), points=points)[0])
+    difference = float((answers[0] - answers[1]).abs().max())
+    assert answers[1].dtype == torch.float32
+    assert 0 < difference < 0.2 * float(answers[0].abs().max())
+
+
+def test_a_gpu_too_small_for_the_weights_alone_is_the_cpu_from_the_start() -> None:
+    class TooLarge(FailingNetwork):
+        def to(self, device: torch.device) -> TooLarge:
+            if device.type == "meta":
+                msg = "CUDA out of memory."
+                raise torch.OutOfMemoryError(msg)
+            return self
+
+    with pytest.warns(SegAnyPETWarning, match="goes on, slower, on the CPU"):
+        model = Model(TooLarge(), spec=model_spec("seganypet"), device=torch.device("meta"))
+    assert model.device == torch.device("cpu")
+    assert float(model.encode(torch.zeros(1, 1, 2, 2, 2)).max()) == 1
+
+
 class FailingNetwork(nn.Module):
     """Its memory is used up wherever `too_small` says; elsewhere it adds one."""
 
@@ -161,7 +187,7 @@ def test_everything_in_nested_tuples_moves_and_keeps_its_type() -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"precision": "bfloat16"}, "Use engine openvino"),
+        ({"precision": "float16"}, "precision float32 or bfloat16"),
         ({"engine": "onnx"}, "engine torch or openvino"),
         ({"engine": "openvino", "precision": "int8"}, "precision float32 or bfloat16"),
         ({"engine": "openvino"}, "Expected architecture vit_b_ori"),
