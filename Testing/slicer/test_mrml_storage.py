@@ -10,6 +10,8 @@ from SegAnyPETLib.geometry import VoxelBox
 from SegAnyPETLib.mrml.frames import gridFromVolumeNode
 from SegAnyPETLib.mrml.segments import addSegment, addSegmentationNode, maskFromSegment, writeMaskToSegment
 from SegAnyPETLib.mrml.terminology import setTerminology, terminologyFromSegment
+from SegAnyPETLib.mrml.volumes import suvVolumeFromNode
+from SegAnyPETLib.suv import read_suv_image
 
 PRESETS = {
     "lesion": LESION,
@@ -128,3 +130,23 @@ def test_our_own_seg_nrrd_opens_in_slicer_as_the_same_segments(a_scene, a_volume
         assert segment.GetColor() == pytest.approx(expected.color_rgb, abs=1e-5)
         assert terminologyFromSegment(node, segmentID) == expected.terminology
         np.testing.assert_array_equal(read_segment(node, segmentID, a_volume), expected.mask)
+
+
+@pytest.mark.parametrize("ending", [".nrrd", ".nii.gz", ".mha"])
+@pytest.mark.parametrize("name", GEOMETRIES)
+def test_a_volume_saved_by_slicer_is_read_by_us_as_the_volume_in_the_scene(a_scene, rng, tmp_path, name, ending):
+    node = add_volume(a_scene, rng.gamma(2.0, 1.5, SHAPE_KJI).astype(np.float32), matrix=GEOMETRIES[name], suv="bw")
+    storage = a_scene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
+    storage.SetFileName(str(tmp_path / f"pet{ending}"))
+    assert storage.WriteData(node)
+    ours, inScene = read_suv_image(tmp_path / f"pet{ending}"), suvVolumeFromNode(node)
+    assert ours.grid.is_close(inScene.grid, tolerance_mm=1e-3)  # NIfTI keeps its matrix in single precision
+    np.testing.assert_array_equal(ours.array, inScene.array)
+
+
+def test_a_real_case_is_the_same_from_slicers_reader_and_from_ours(a_scene, real_data_folder):
+    file = real_data_folder / "sts" / "STS_042" / "pet.nii.gz"
+    node = slicer.modules.volumes.logic().AddArchetypeVolume(str(file), "PET", 0, None)
+    ours, inScene = read_suv_image(file), suvVolumeFromNode(node, kind="bw")
+    assert ours.grid.is_close(inScene.grid, tolerance_mm=1e-3)
+    np.testing.assert_array_equal(ours.array, inScene.array)
