@@ -65,7 +65,7 @@ class SegAnyPETWidget(ScriptedLoadableModuleWidget):
     def onSegment(self, _checked=False):
         """Segment at the chosen points."""
         with slicer.util.tryWithErrorDisplay(_("The lesion could not be segmented."), waitCursor=True):
-            segmentationNode, segmentName = self.logic.segment(
+            segmentationNode, name, measures = self.logic.segment(
                 self.ui.volumeSelector.currentNode(),
                 kind=KINDS[self.ui.kindSelector.currentIndex],
                 positiveNode=self.ui.positiveSelector.currentNode(),
@@ -74,7 +74,12 @@ class SegAnyPETWidget(ScriptedLoadableModuleWidget):
                 segmentationNode=self.ui.segmentationSelector.currentNode(),
             )
             self.ui.segmentationSelector.setCurrentNode(segmentationNode)
-            self.ui.statusLabel.text = _("Updated {segment}.").format(segment=segmentName)
+            text = _(
+                "{name}: SUVmax {m.suv_max:.2f}, SUVmean {m.suv_mean:.2f}, MTV {m.mtv_ml:.1f} ml, TLG {m.tlg:.1f} g"
+            )
+            if measures is None:
+                text = _("{name} is empty: the model found no lesion at these points. Add a point in its hottest part.")
+            self.ui.statusLabel.text = text.format(name=name, m=measures)
 
 
 class SegAnyPETLogic(ScriptedLoadableModuleLogic):
@@ -83,15 +88,17 @@ class SegAnyPETLogic(ScriptedLoadableModuleLogic):
     def __init__(self):
         ScriptedLoadableModuleLogic.__init__(self)
         self.loadModel = loadBundledModel  # called when the first lesion is segmented
-        self._model = None
-        self._bridge = None
-        self._lesion = None  # its list of points (or ROI), and the segmentation it goes to
-        self._segmentIDs = {}
+        self._model = self._bridge = None
+        self._lesion, self._segmentIDs = None, {}  # a lesion: its points (or ROI) and the segmentation it goes to
 
     def segment(
         self, volumeNode, *, kind=None, positiveNode=None, negativeNode=None, roiNode=None, segmentationNode=None
     ):
-        """Segment the lesion of these points, or bring its segment up to date; returns node and segment name."""
+        """Segment the lesion of these points, or bring its segment up to date.
+
+        Returns:
+            The segmentation node, the segment's name, and its measures (None where the segment is empty).
+        """
         from SegAnyPETLib.mrml import SegmentationBridge
         from SegAnyPETLib.session import InteractiveSession
 
@@ -104,16 +111,13 @@ class SegAnyPETLogic(ScriptedLoadableModuleLogic):
         lesion = (positiveNode or roiNode, segmentationNode or bridge.segmentationNode)
         if lesion != self._lesion:
             bridge.startSegment(segmentationNode=lesion[1], segmentID=self._segmentIDs.get(lesion))
-        bridge.kind, bridge.positiveNode, bridge.negativeNode, bridge.roiNode = (
-            kind,
-            positiveNode,
-            negativeNode,
-            roiNode,
-        )
-        bridge.predict()
+        bridge.kind, bridge.positiveNode = kind, positiveNode
+        bridge.negativeNode, bridge.roiNode = negativeNode, roiNode
+        prediction = bridge.predict()
         self._lesion = (lesion[0], bridge.segmentationNode)
         self._segmentIDs[self._lesion] = bridge.segmentID
-        return bridge.segmentationNode, bridge.segmentName
+        measures = bridge.measure() if prediction.mask.any() else None
+        return bridge.segmentationNode, bridge.segmentName, measures
 
 
 def loadBundledModel():
@@ -141,7 +145,5 @@ class SegAnyPETTest(ScriptedLoadableModuleTest):
         from SegAnyPETLib.mrml import gridFromVolumeNode
 
         volumeNode = slicer.util.addVolumeFromArray(np.zeros((4, 5, 6), np.float32))
-        shape = gridFromVolumeNode(volumeNode).shape_kji
-        if shape != (4, 5, 6):
-            self.fail(f"Expected the grid (4, 5, 6), found {shape}.")
+        self.assertEqual(gridFromVolumeNode(volumeNode).shape_kji, (4, 5, 6))  # noqa: PT009  unittest is Slicer's way
         slicer.mrmlScene.RemoveNode(volumeNode)

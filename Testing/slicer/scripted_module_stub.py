@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import types
+import unittest
 from pathlib import Path
 
 MODULE_FILE = Path(__file__).resolve().parents[2] / "SegAnyPET" / "SegAnyPET.py"
@@ -28,9 +29,8 @@ class ScriptedLoadableModuleLogic:
         self.parent = parent
 
 
-class ScriptedLoadableModuleTest:
-    def fail(self, message):
-        raise AssertionError(message)
+class ScriptedLoadableModuleTest(unittest.TestCase):
+    pass
 
 
 def load_module(monkeypatch):

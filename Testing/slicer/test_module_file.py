@@ -57,15 +57,16 @@ def test_the_self_test_runs(the_module):
 def test_the_logic_makes_a_segment_from_a_point_and_updates_it(a_scene, a_logic):
     volume = add_volume(a_scene, np.ones(SHAPE_KJI, np.float32), matrix=GEOMETRIES["oblique"], suv="bw")
     points = add_points(a_scene, volume, (6, 8, 9))
-    node, name = a_logic.segment(volume, positiveNode=points)
+    node, name, measures = a_logic.segment(volume, positiveNode=points)
     assert name == "Lesion 1"
     segmentID = node.GetSegmentation().GetNthSegmentID(0)
     first = read_segment(node, segmentID, volume)
     assert first[6, 8, 9]
+    assert measures.voxel_count == first.sum()
 
     grid = gridFromVolumeNode(volume)
     points.AddControlPointWorld(vtk.vtkVector3d(*(grid.kji_to_lps((9, 12, 14)) * [-1, -1, 1])))
-    assert a_logic.segment(volume, positiveNode=points, segmentationNode=node) == (node, "Lesion 1")
+    assert a_logic.segment(volume, positiveNode=points, segmentationNode=node)[:2] == (node, "Lesion 1")
     second = read_segment(node, segmentID, volume)
     assert second[9, 12, 14]
     assert not first[9, 12, 14]
@@ -75,13 +76,13 @@ def test_the_logic_makes_a_segment_from_a_point_and_updates_it(a_scene, a_logic)
 def test_another_list_of_points_makes_another_segment_and_going_back_updates_the_first(a_scene, a_logic):
     volume = add_volume(a_scene, np.ones(SHAPE_KJI, np.float32), matrix=GEOMETRIES["oblique"], suv="bw")
     one, two = add_points(a_scene, volume, (4, 5, 5)), add_points(a_scene, volume, (10, 13, 16))
-    node, _ = a_logic.segment(volume, positiveNode=one)
-    assert a_logic.segment(volume, positiveNode=two, segmentationNode=node) == (node, "Lesion 2")
+    node, *_ = a_logic.segment(volume, positiveNode=one)
+    assert a_logic.segment(volume, positiveNode=two, segmentationNode=node)[:2] == (node, "Lesion 2")
     ids = list(node.GetSegmentation().GetSegmentIDs())
     before = [read_segment(node, segmentID, volume) for segmentID in ids]
     assert before[0][4, 5, 5]
     assert before[1][10, 13, 16]
-    assert a_logic.segment(volume, positiveNode=one, segmentationNode=node) == (node, "Lesion 1")
+    assert a_logic.segment(volume, positiveNode=one, segmentationNode=node)[:2] == (node, "Lesion 1")
     for segmentID, mask in zip(ids, before, strict=True):
         np.testing.assert_array_equal(read_segment(node, segmentID, volume), mask)
 
@@ -89,7 +90,7 @@ def test_another_list_of_points_makes_another_segment_and_going_back_updates_the
 def test_a_segment_the_user_deleted_is_made_again(a_scene, a_logic):
     volume = add_volume(a_scene, np.ones(SHAPE_KJI, np.float32), suv="bw")
     points = add_points(a_scene, volume, (6, 8, 9))
-    node, _ = a_logic.segment(volume, positiveNode=points)
+    node, *_ = a_logic.segment(volume, positiveNode=points)
     node.GetSegmentation().RemoveAllSegments()
     a_logic.segment(volume, positiveNode=points, segmentationNode=node)
     assert node.GetSegmentation().GetNumberOfSegments() == 1
@@ -100,7 +101,7 @@ def test_a_closed_scene_leaves_nothing_behind(a_scene, a_logic):
     a_logic.segment(volume, positiveNode=add_points(a_scene, volume, (6, 8, 9)))
     a_scene.Clear(0)
     volume = add_volume(a_scene, np.ones(SHAPE_KJI, np.float32), suv="bw")
-    node, name = a_logic.segment(volume, positiveNode=add_points(a_scene, volume, (6, 8, 9)))
+    node, name, _ = a_logic.segment(volume, positiveNode=add_points(a_scene, volume, (6, 8, 9)))
     assert node.GetScene() is a_scene
     assert name == "Lesion 1"
 
@@ -118,7 +119,7 @@ def test_unknown_units_are_an_error_that_the_panel_can_show(a_scene, a_logic):
     points = add_points(a_scene, volume, (6, 8, 9))
     with pytest.raises(SUVError, match="units"):
         a_logic.segment(volume, positiveNode=points)
-    node, _ = a_logic.segment(volume, positiveNode=points, kind="bw")
+    node, *_ = a_logic.segment(volume, positiveNode=points, kind="bw")
     assert node.GetSegmentation().GetNumberOfSegments() == 1
 
 
@@ -178,11 +179,12 @@ def test_pressing_the_button_segments_with_what_is_chosen_and_shows_where(a_scen
     a_panel.ui.segmentButton.connected["clicked(bool)"](False)
     node = a_panel.ui.segmentationSelector.currentNode()
     assert read_segment(node, node.GetSegmentation().GetNthSegmentID(0), volume)[6, 8, 9]
-    assert a_panel.ui.statusLabel.text == "Updated Lesion 1."
+    assert a_panel.ui.statusLabel.text.startswith("Lesion 1: SUVmax 1.00, SUVmean 1.00, MTV ")
     a_panel.ui.negativeSelector.setCurrentNode(add_points(a_scene, volume, (6, 8, 9)))
     a_panel.ui.segmentButton.connected["clicked(bool)"](False)
     assert node.GetSegmentation().GetNumberOfSegments() == 1
     assert not read_segment(node, node.GetSegmentation().GetNthSegmentID(0), volume)[6, 8, 9]
+    assert "is empty" in a_panel.ui.statusLabel.text
 
 
 def test_a_missing_package_is_reported_with_what_to_do(the_module, monkeypatch):
