@@ -81,7 +81,7 @@ class Model:
             GeometryError: The volume has another shape.
             DeviceError: The memory is used up, also on the CPU.
         """
-        tensor = torch.as_tensor(volume).to(torch.float32)
+        tensor = _to_float(volume)
         if self._encoder is not None:
             return move(self._encoder(tensor.cpu()), self._device)
 
@@ -92,7 +92,7 @@ class Model:
         return self._or_on_the_cpu(ask)
 
     def decode(
-        self, embedding: Any, *, points: tuple[Any, Any] | None = None, mask_logits: Tensor | None = None
+        self, embedding: Any, *, points: tuple[Any, Any] | None = None, mask_logits: Any = None
     ) -> tuple[Tensor, Tensor]:
         """Predict masks for P sets of prompts.
 
@@ -100,7 +100,8 @@ class Model:
             embedding: What `encode` returned.
             points: Coordinates (P, N, 3) in voxels along the tensor's D, H, W axes and labels (P, N): 1 positive,
                 0 negative, -1 ignored; arrays or tensors.
-            mask_logits: Logits of an earlier mask, (P, 1, d, h, w) with the sizes of `spec.preprocessing.mask_shape`.
+            mask_logits: Logits of an earlier mask, (P, 1, d, h, w) with the sizes of `spec.preprocessing.mask_shape`;
+                array or tensor.
 
         Returns:
             Logits (P, C, d, h, w), channel 0 the single mask, and predicted quality (P, C), float32 on the CPU.
@@ -111,9 +112,9 @@ class Model:
         """
         if points is not None:
             coordinates, labels = points
-            points = torch.as_tensor(coordinates).to(torch.float32), torch.as_tensor(labels)
+            points = _to_float(coordinates), _to_float(labels)
         if mask_logits is not None:
-            mask_logits = torch.as_tensor(mask_logits).to(torch.float32)
+            mask_logits = _to_float(mask_logits)
 
         def ask(device: torch.device) -> tuple[Tensor, Tensor]:
             with self._inference(device):
@@ -234,3 +235,9 @@ def _load(
         training_data=checkpoint.metadata.get("training_data", "Not stated in the file"),
     )
     return load_checkpoint(checkpoint, architecture=architecture), spec, path
+
+
+def _to_float(values: Any) -> Tensor:  # an array, a tensor or nested lists
+    if isinstance(values, Tensor):
+        return values.to(torch.float32)
+    return torch.from_numpy(np.array(values, dtype=np.float32))  # a copy: torch refuses read-only and flipped arrays

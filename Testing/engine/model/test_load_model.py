@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from copy import deepcopy
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
+from golden_rule import rule_volume
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from SegAnyPETLib.errors import DeviceError, ModelError, SegAnyPETWarning, SetupError, WeightsError
-from SegAnyPETLib.model import Model, build_network, find_model, load_model, model_spec
+from SegAnyPETLib.model import Model, build_network, find_model, load_model, model_spec, registered_models
 from SegAnyPETLib.model.device import move, resolve_device
 
 
@@ -33,7 +35,8 @@ def test_weights_from_a_file_answer_with_float32_on_the_cpu(lite_weights: Path) 
     volume = np.random.default_rng(1).random((1, 1, 32, 48, 64))
     before = volume.copy()
     embedding = model.encode(volume)
-    points = np.array([[[5.0, 40.0, 60.0], [16.0, 20.0, 30.0]]]), np.array([[1, 0]])
+    volume.setflags(write=False)
+    points = np.array([[[60.0, 40.0, 5.0], [30.0, 20.0, 16.0]]])[..., ::-1], np.array([[1, 0]])
     logits, quality = model.decode(embedding, points=points)
     again, _ = model.decode(embedding, points=points, mask_logits=logits)
     assert logits.shape == again.shape == (1, 1, 32, 48, 64)
@@ -58,6 +61,30 @@ def test_the_published_layout_loads_by_name_from_a_copied_file_and_keeps_parity(
     assert all(torch.equal(loaded[key], value) for key, value in golden_network.state_dict().items())
     points = golden_numbers["A_points"], golden_numbers["A_labels"]
     logits, _ = model.decode(golden_embedding, points=points)
+    assert float(np.abs(logits[..., 1::3, ::3, 2::3].numpy() - golden_numbers["A_masks"]).max()) < 2e-6
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("name", [spec.name for spec in registered_models() if spec.hub_file])
+def test_published_weights_on_this_machine_load_strictly_and_answer(name: str) -> None:
+    installed = find_model(name)
+    if installed.origin == "absent":
+        pytest.skip(f"no weights at {installed.path}")
+    model = load_model(name)
+    embedding = model.encode(rule_volume())
+    points = torch.tensor([[[64.0, 64.0, 64.0]]]), torch.tensor([[1]])
+    logits, _ = model.decode(embedding, points=points, mask_logits=torch.zeros(1, 1, 32, 32, 32))
+    assert bool(torch.isfinite(logits).all())
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_recorded_embedding(golden_network: nn.Module, golden_numbers: dict[str, np.ndarray]) -> None:
+    model = Model(deepcopy(golden_network), spec=model_spec("seganypet"), device=resolve_device("cuda"))
+    embedding = model.encode(rule_volume())
+    assert embedding.device.type == "cuda"
+    assert float(np.abs(embedding[0, ::48].cpu().numpy() - golden_numbers["embedding_sub"]).max()) < 5e-5
+    points = golden_numbers["A_points"], golden_numbers["A_labels"]
+    logits, _ = model.decode(embedding, points=points)
     assert float(np.abs(logits[..., 1::3, ::3, 2::3].numpy() - golden_numbers["A_masks"]).max()) < 2e-6
 
 

@@ -32,6 +32,12 @@ def test_reading_the_registry_loads_no_torch() -> None:
     assert answer.stdout.strip() == "False"
 
 
+def test_loading_a_model_brings_in_nothing_that_could_reach_the_hub() -> None:
+    program = "import sys; import SegAnyPETLib.model.load; print({'huggingface_hub', 'httpx2'} & set(sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "set()"
+
+
 @pytest.mark.parametrize("spec", registered_models(), ids=lambda spec: spec.name)
 def test_every_model_states_licence_training_data_and_where_its_weights_come_from(spec: ModelSpec) -> None:
     assert spec.licence
