@@ -74,9 +74,7 @@ class SegAnyPETWidget(ScriptedLoadableModuleWidget):
                 segmentationNode=self.ui.segmentationSelector.currentNode(),
             )
             self.ui.segmentationSelector.setCurrentNode(segmentationNode)
-            text = _(
-                "{name}: SUVmax {m.suv_max:.2f}, SUVmean {m.suv_mean:.2f}, MTV {m.mtv_ml:.1f} ml, TLG {m.tlg:.1f} g"
-            )
+            text = _("{name}: SUVmax {m.suv_max:.2f}, MTV {m.mtv_ml:.1f} ml, TLG {m.tlg:.1f} {m.tlg_unit}")
             if measures is None:
                 text = _("{name} is empty: the model found no lesion at these points. Add a point in its hottest part.")
             self.ui.statusLabel.text = text.format(name=name, m=measures)

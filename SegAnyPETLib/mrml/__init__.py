@@ -6,7 +6,13 @@ Names follow Slicer's camelCase. All of it belongs to the main thread.
 from SegAnyPETLib.mrml.bridge import SegmentationBridge
 from SegAnyPETLib.mrml.frames import gridFromVolumeNode, hasLinearTransformToWorld, lpsFromRAS, worldFromNode
 from SegAnyPETLib.mrml.prompts import PlacedPoint, boxFromROI, pointsFromMarkups, seedFromSegment
-from SegAnyPETLib.mrml.segments import addSegment, addSegmentationNode, maskFromSegment, writeMaskToSegment
+from SegAnyPETLib.mrml.segments import (
+    addSegment,
+    addSegmentationNode,
+    fitSegmentationToVolume,
+    maskFromSegment,
+    writeMaskToSegment,
+)
 from SegAnyPETLib.mrml.tables import writeMeasuresToTable
 from SegAnyPETLib.mrml.terminology import setTerminology, terminologyFromSegment
 from SegAnyPETLib.mrml.volumes import addVolumeNode, kindFromVolumeNode, suvVolumeFromNode
@@ -18,6 +24,7 @@ __all__ = [
     "addSegmentationNode",
     "addVolumeNode",
     "boxFromROI",
+    "fitSegmentationToVolume",
     "gridFromVolumeNode",
     "hasLinearTransformToWorld",
     "kindFromVolumeNode",

@@ -157,13 +157,14 @@ class SegmentationBridge:
         """Bring the session up to date, predict, and show the result in the segment.
 
         Raises:
-            SessionError: There is no prompt; the segment is then empty.
+            SessionError: There is no prompt; a segment that was written before is then empty.
             PredictionCancelled: `cancel` was set; the segment stays.
             SegAnyPETError: As in `updateFromMarkups`.
         """
         self.updateFromMarkups()
         if not self.session.prompts:
-            self._write(self.session.mask)
+            if self.segmentID is not None:
+                self._write(self.session.mask)
             msg = (
                 f"Expected a point or a ROI for '{self.volumeNode.GetName()}'; found none. "
                 "Place a point in the lesion, in a slice view."

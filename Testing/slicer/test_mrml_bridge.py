@@ -171,6 +171,13 @@ def test_without_points_the_segment_is_empty_and_the_user_is_told(a_volume, a_br
     assert not segment_of(a_bridge).any()
 
 
+def test_asking_without_points_adds_nothing_to_the_scene(a_scene, a_bridge):
+    count = a_scene.GetNumberOfNodes()
+    with pytest.raises(SessionError, match="Place a point"):
+        a_bridge.predict()
+    assert a_scene.GetNumberOfNodes() == count
+
+
 def test_a_click_outside_the_volume_is_refused_and_the_segment_stays(a_volume, a_bridge):
     click(a_bridge.positiveNode, a_volume, (8, 10, 10))
     a_bridge.predict()
