@@ -26,11 +26,13 @@ class Shape(Protocol):
     def balls(self) -> tuple[tuple[tuple[float, float, float], float], ...]:
         """Centres and radii in mm of balls that together enclose the shape."""
 
-    def depth_mm(self, points_lps_mm: FloatArray) -> FloatArray:
+    def depth_mm(self, x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
         """At least 0 inside, negative outside; its size is a lower bound of the distance to the surface.
 
         Args:
-            points_lps_mm: Points (..., 3).
+            x: LPS x of the points in mm; the three may have any shapes that broadcast together.
+            y: LPS y.
+            z: LPS z.
         """
 
 
@@ -66,15 +68,25 @@ class Ellipsoid:
         axes = Rotation.from_euler("xyz", self.turn_deg, degrees=True).as_matrix()
         return np.asarray(axes / np.asarray(self.semi_axes_mm))
 
-    def _unit_radius(self, points_lps_mm: FloatArray) -> FloatArray:
-        unit = (points_lps_mm - np.asarray(self.centre_lps_mm)) @ self._to_unit
-        if self.exponent == 2.0:
-            return np.asarray(np.sqrt(np.einsum("...a,...a->...", unit, unit)))
-        return np.asarray((np.abs(unit) ** self.exponent).sum(axis=-1) ** (1 / self.exponent))
-
-    def depth_mm(self, points_lps_mm: FloatArray) -> FloatArray:
+    def depth_mm(self, x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
         """A step of s mm changes the unit radius by at most s / the smallest semi-axis, which gives the bound."""
-        return (1.0 - self._unit_radius(points_lps_mm)) * min(self.semi_axes_mm)
+        offsets = [value - middle for value, middle in zip((x, y, z), self.centre_lps_mm, strict=True)]
+        half = self.exponent / 2
+        powers = []
+        for own_axis in range(3):
+            square = _weighted_sum(self._to_unit[:, own_axis], offsets) ** 2
+            powers.append(square if half == 1.0 else square**2 if half == 2.0 else square**half)
+        radius = (powers[0] + powers[1] + powers[2]) ** (1 / self.exponent)
+        return np.asarray((1.0 - radius) * min(self.semi_axes_mm))
+
+
+def _weighted_sum(weights: FloatArray, arrays: Sequence[FloatArray]) -> FloatArray:
+    """Leaves out what counts nothing: along the world axes, two of three terms, which would only grow the result."""
+    terms = [weight * array for weight, array in zip(weights, arrays, strict=True) if abs(weight) > 1e-12]
+    total: FloatArray = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
 
 
 def ball(centre_lps_mm: tuple[float, float, float], diameter_mm: float) -> Ellipsoid:
@@ -95,11 +107,11 @@ class Cluster:
         """The balls of all members."""
         return tuple(item for member in self.members for item in member.balls)
 
-    def depth_mm(self, points_lps_mm: FloatArray) -> FloatArray:
+    def depth_mm(self, x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
         """The deepest of the members, cut where another shape begins."""
-        depth = np.maximum.reduce([member.depth_mm(points_lps_mm) for member in self.members])
+        depth = np.maximum.reduce([member.depth_mm(x, y, z) for member in self.members])
         for other in self.without:
-            depth = np.minimum(depth, -other.depth_mm(points_lps_mm))
+            depth = np.minimum(depth, -other.depth_mm(x, y, z))
         return np.asarray(depth)
 
 
@@ -127,25 +139,33 @@ def voxel_fraction(shape: Shape, grid: Grid, *, samples: int) -> tuple[VoxelBox,
     if box.is_empty:
         return box, fraction
     depth = max(1, SLAB_VOXELS // (box.shape_kji[1] * box.shape_kji[2]))
-    for first in range(0, box.shape_kji[0], depth):
-        slab = fraction[first : first + depth]
-        indices = np.moveaxis(np.indices(slab.shape, dtype=np.float64), 0, -1) + box.start_kji
-        indices[..., 0] += first
-        slab[...] = _slab_fraction(shape, grid, indices, samples)
+    k, j, i = (np.arange(a, b, dtype=np.float64) for a, b in zip(box.start_kji, box.stop_kji, strict=True))
+    for first in range(0, len(k), depth):
+        slab = slice(first, first + depth)
+        fraction[slab] = _slab_fraction(shape, grid, (k[slab, None, None], j[:, None], i), samples)
     return box, fraction
 
 
-def _slab_fraction(shape: Shape, grid: Grid, indices: FloatArray, samples: int) -> NDArray[np.float32]:
-    depth = shape.depth_mm(grid.kji_to_lps(indices))
+def _slab_fraction(
+    shape: Shape, grid: Grid, kji: tuple[FloatArray, FloatArray, FloatArray], samples: int
+) -> NDArray[np.float32]:
+    depth = shape.depth_mm(*_world(grid, kji))
     fraction = (depth >= 0).astype(np.float32)
     cut = np.abs(depth) <= np.linalg.norm(grid.spacing_ijk_mm) / 2
-    centres = indices[cut]
-    inside = np.zeros(len(centres), dtype=np.int64)
+    centres = [np.broadcast_to(index, cut.shape)[cut] for index in kji]
+    inside = np.zeros(len(centres[0]), dtype=np.int64)
     steps = (np.arange(samples) + 0.5) / samples - 0.5
-    for offset in product(steps, steps, steps):
-        inside += shape.depth_mm(grid.kji_to_lps(centres + offset)) >= 0
+    for dk, dj, di in product(steps, steps, steps):
+        inside += shape.depth_mm(*_world(grid, (centres[0] + dk, centres[1] + dj, centres[2] + di))) >= 0
     fraction[cut] = inside / samples**3
     return fraction
+
+
+def _world(grid: Grid, kji: tuple[FloatArray, FloatArray, FloatArray]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """LPS coordinates of voxel indices, each no larger than its own axes need."""
+    matrix, ijk = grid.ijk_to_lps, kji[::-1]
+    x, y, z = (_weighted_sum(matrix[axis, :3], ijk) + matrix[axis, 3] for axis in range(3))
+    return x, y, z
 
 
 def truth_mask(shape: Shape, grid: Grid, *, samples: int = 6) -> tuple[NDArray[np.bool_], float]:

@@ -38,7 +38,7 @@ class LesionMeasures:
         suv_min: Lowest voxel.
         suv_peak: Highest mean in a 1 ml sphere (radius 6.2035 mm) whose centre lies in a voxel of the mask. Voxels
             count by the part inside the sphere, the centre is placed to a quarter of a millimetre or finer, and the
-            sphere may leave the mask.
+            sphere may leave the mask; beside a hotter organ it can therefore exceed `suv_max`.
         suv_peak_lps_mm: Centre of that sphere.
         suv_peak_is_truncated: The sphere leaves the image; the peak is the mean of the part inside.
         tlg: Total lesion glycolysis, SUVmean times MTV.

@@ -194,12 +194,12 @@ def test_negative_values_are_measured_as_they_are():
 
 
 def test_a_flat_image_and_a_large_mask_are_measured_in_reasonable_time():
-    grid = oblique((120, 120, 120), (3.0, 3.0, 3.0))
+    grid = oblique((80, 90, 85), (3.0, 3.0, 3.0))
     image = AnImage(np.full(grid.shape_kji, 2.2, np.float32), grid)
     started = time.process_time()
     found = compute_measures(image, np.ones(grid.shape_kji, bool))
     assert found.suv_peak == pytest.approx(2.2)
-    assert time.process_time() - started < 20
+    assert time.process_time() - started < 10
 
 
 def test_measures_do_not_change_what_they_measure():
