@@ -17,7 +17,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "bench",
         help="measure speed and memory",
-        description=f"{__doc__} Nothing is downloaded; a few minutes on two cores.",
+        description="How fast this machine is, and how much memory it takes; nothing is downloaded. It takes minutes.",
         allow_abbrev=False,
     )
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="per figure; the median counts (default 5)")

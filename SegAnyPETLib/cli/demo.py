@@ -50,7 +50,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "demo",
         help="segment a phantom study, no patient data needed",
-        description=f"{__doc__} Each lesion is clicked in its middle, then up to {MOST_CLICKS - 1} times in its "
+        description="A phantom study of known truth, from DICOM to masks, measures and pictures. "
+        f"Each lesion is clicked in its middle, then up to {MOST_CLICKS - 1} times in its "
         f"largest error, until Dice reaches {GOOD_DICE}.",
         allow_abbrev=False,
     )

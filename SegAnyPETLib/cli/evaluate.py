@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,11 @@ SHOWN_CLICKS = (1, 2, 3, 5, 10)
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe the subcommand to argparse."""
     parser = subparsers.add_parser(
-        "evaluate", help="measure a model with simulated clicks", description=__doc__, epilog=EPILOG, allow_abbrev=False
+        "evaluate",
+        help="measure a model with simulated clicks",
+        description="How good a model is, with simulated clicks on cases that have a reference.",
+        epilog=EPILOG,
+        allow_abbrev=False,
     )
     parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder of case folders")
     add_model(parser)
@@ -68,20 +72,22 @@ def run(options: argparse.Namespace) -> int:
     folders = find_cases(options.data, names=names, fold=options.fold)
     if options.save_masks is not None:
         _make_folder(options.save_masks)
-    result = EvaluationResult(protocol, _evaluate_all(options, folders, protocol))
+    weights: dict[str, str | None] = {}
+    result = EvaluationResult(protocol, _evaluate_all(options, folders, protocol, weights))
     if options.json:
-        write_json(result.to_json_object(about=_about(options)), file=options.json)
+        write_json(result.to_json_object(about=_about(options, weights)), file=options.json)
     if options.json != STDOUT_NAME:
         write_summary(result)
     return ExitCode.DONE
 
 
 def _evaluate_all(
-    options: argparse.Namespace, folders: Sequence[Path], protocol: EvaluationProtocol
+    options: argparse.Namespace, folders: Sequence[Path], protocol: EvaluationProtocol, weights: dict[str, str | None]
 ) -> tuple[CaseResult, ...]:
-    """Every case, in the order of names; the weights of one fold are in memory at a time."""
+    """Every case, in the order of names; one fold's model is in memory at a time, its hash is noted in `weights`."""
     from SegAnyPETLib.evaluation import SessionMethod, evaluate_case, read_case
     from SegAnyPETLib.evaluation.cases import case_number
+    from SegAnyPETLib.model.store import hash_file
     from SegAnyPETLib.session import InteractiveSession
 
     def fold_of(folder: Path) -> int:
@@ -91,8 +97,10 @@ def _evaluate_all(
     results: list[CaseResult] = []
     with Progress(len(folders), unit="case", is_quiet=options.quiet) as progress:
         for fold, members in groupby(sorted(folders, key=lambda folder: (fold_of(folder), folder.name)), key=fold_of):
-            weights = options.model.replace("{fold}", str(fold))
-            method = SessionMethod(InteractiveSession(load_chosen_model(options, name_or_path=weights)))
+            name = options.model.replace("{fold}", str(fold))
+            model = load_chosen_model(options, name_or_path=name)
+            weights[name] = hash_file(model.weights_path) if model.weights_path else None
+            method = SessionMethod(InteractiveSession(model))
             for folder in members:
                 progress.next_step(folder.name)
                 results.append(evaluate_case(method, read_case(folder), protocol=protocol, on_mask=writer))
@@ -160,11 +168,12 @@ def _median(estimate: Estimate | None, *, digits: int) -> str:
     return "-" if estimate is None else f"{estimate.median:.{digits}f}"
 
 
-def _about(options: argparse.Namespace) -> dict[str, Any]:
+def _about(options: argparse.Namespace, weights: Mapping[str, str | None]) -> dict[str, Any]:
     from SegAnyPETLib.benchmark.machine import describe_machine, describe_software, peak_memory_mb
 
     return {
         "model": options.model,
+        "weights_sha256": dict(weights),
         "folds": options.folds,
         "fold": "/".join(map(str, options.fold)) if options.fold else None,
         "software": describe_software(),

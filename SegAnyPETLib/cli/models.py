@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe the subcommand to argparse."""
     parser = subparsers.add_parser(
-        "models", help="list, download, verify or remove models", description=__doc__, allow_abbrev=False
+        "models",
+        help="list, download, verify or remove models",
+        description="Which models there are; get, check and remove their weights.",
+        allow_abbrev=False,
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     for name, run, text in (

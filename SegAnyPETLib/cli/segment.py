@@ -27,7 +27,11 @@ STEPS = 5
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe the subcommand to argparse."""
     parser = subparsers.add_parser(
-        "segment", help="segment a lesion from clicks", description=__doc__, epilog=EXAMPLE, allow_abbrev=False
+        "segment",
+        help="segment a lesion from clicks",
+        description="Prompts in; mask, measures and pictures out.",
+        epilog=EXAMPLE,
+        allow_abbrev=False,
     )
     parser.add_argument("input", metavar="INPUT", help="folder or file of a PET DICOM series, or NIfTI or NRRD")
     parser.add_argument(

@@ -31,6 +31,7 @@ class BallModel:
     """Answers with balls of 14 mm around the positive clicks, less those around the negative ones."""
 
     spec = SimpleNamespace(name="ball", preprocessing=PREPROCESSING)
+    weights_path = None
 
     def encode(self, volume):
         return volume
