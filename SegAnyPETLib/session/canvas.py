@@ -28,6 +28,7 @@ CLICKED_RAMP = 0.125  # share of the width over which a window that holds the cl
 FOLLOWING_RAMP = 0.5  # a window that follows an object shares the overlap evenly with its neighbour
 SEED_LOGIT = 6.0
 BACKGROUND_LOGIT = -6.0
+SLAB_VOXELS = 8_000_000
 FAINT_LOGIT = -3.0  # below this (probability 0.047) a window is not sampled on the image
 UNKNOWN_LOGIT = 0.0  # the mask prompt where nothing has been decoded: neither object nor background
 
@@ -145,12 +146,16 @@ class Canvas:
         return self._limited(logits, grid)
 
     def visible_parts(self, grid: Grid) -> Iterator[tuple[VoxelBox, FloatArray]]:
-        """Disjoint boxes of the image and their logits; outside them the object's probability is below 5 %."""
+        """Disjoint boxes of the image and their logits; outside them the object's probability is below 5 %.
+
+        A large box is sampled slab by slab, which bounds the memory of blending.
+        """
         boxes = [window.visible_box(grid) for window in self.windows]
         if self.seed is not None:
             boxes.append(self.seed[0].box.expanded(1).intersection(grid.box))
         for box in merge_overlapping([box for box in boxes if not box.is_empty]):
-            yield box, self.sample_on_image(grid.crop(box))
+            for slab in _slabs(box):
+                yield slab, self.sample_on_image(grid.crop(slab))
 
     def _limited(self, logits: FloatArray, grid: Grid) -> FloatArray:
         if self.limits:
@@ -175,6 +180,15 @@ def merge_overlapping(boxes: list[VoxelBox]) -> list[VoxelBox]:
                 joined = joined.union(other)
         merged.append(joined)
     return merged
+
+
+def _slabs(box: VoxelBox) -> Iterator[VoxelBox]:
+    """The box in slices along k of at most `SLAB_VOXELS`, of at least one slice each."""
+    _, rows, columns = box.shape_kji
+    thickness = max(1, SLAB_VOXELS // (rows * columns))
+    (first, *low), (last, *high) = box.start_kji, box.stop_kji
+    for k in range(first, last, thickness):
+        yield VoxelBox((k, low[0], low[1]), (min(k + thickness, last), high[0], high[1]))
 
 
 @lru_cache(maxsize=4)  # windows of the same kind share it; a history of windows must not each keep one

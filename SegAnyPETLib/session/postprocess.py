@@ -27,11 +27,13 @@ NO_COMPONENT_NOTICE = (
 
 def threshold(parts: Sequence[Part], grid: Grid) -> PackedMask:
     """The voxels of `grid` with a probability of at least one half (a logit of at least zero)."""
-    mask = PackedMask.empty(grid.shape_kji)
+    around = VoxelBox((0, 0, 0), (0, 0, 0))
+    for box, _ in parts:
+        around = around.union(box)
+    mask = np.zeros(around.shape_kji, dtype=bool)
     for box, logits in parts:
-        part = PackedMask.of_part(logits >= 0, box, shape_kji=grid.shape_kji)
-        mask = _union(mask, part)
-    return mask
+        mask[box.shifted([-n for n in around.start_kji]).slices] = logits >= 0
+    return PackedMask.of_part(mask, around, shape_kji=grid.shape_kji)
 
 
 def keep_clicked_components(
@@ -117,10 +119,3 @@ def _labels_at(labels: NDArray[np.int32], indices_kji: NDArray[np.float64]) -> s
         around = tuple(slice(max(0, n - 1), max(0, n + 2)) for n in index)
         found |= set(np.unique(labels[around]).tolist())
     return found
-
-
-def _union(first: PackedMask, second: PackedMask) -> PackedMask:
-    if first.box.is_empty or second.box.is_empty:
-        return second if first.box.is_empty else first
-    box = first.box.union(second.box)
-    return PackedMask.of_part(first.inside(box) | second.inside(box), box, shape_kji=first.shape_kji)

@@ -14,7 +14,7 @@ from SegAnyPETLib.session.prompts import Box, Point, Prompt
 from SegAnyPETLib.session.protocols import PETImage
 from SegAnyPETLib.session.region_network import Click
 
-BOX_LOGIT = 3.0  # probability 0.95 in the middle of a box, one half on the ellipsoid that fills it
+BOX_LOGIT = 6.0  # in the middle of a box; zero, so probability one half, on the ellipsoid that fills it
 MIDDLE_SHARE = 0.5  # of a box's width along each axis, where its hottest place is looked for
 SMOOTHING_VOXELS = 3
 
