@@ -72,13 +72,14 @@ def write_dicom_seg(
     path = Path(path)
     require_ending(path, (".dcm",))
     chosen = require_segments(_given(mask, label, segments), source.grid)
-    images = _source_images(source)
     planes = np.stack([segment.mask for segment in chosen], axis=-1).astype(np.uint8)
-    if source.is_multiframe:
-        planes = _in_frame_order(planes, source, images[0])
-    segmentation = _segmentation(images, planes, chosen)
-    with write_atomically(path) as temporary:
-        segmentation.save_as(temporary, enforce_file_format=True)
+    with warnings.catch_warnings(), write_atomically(path) as temporary:
+        # Their remarks are about the source's own values (names without carets, long IDs), which are repeated.
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"(pydicom|highdicom)\.")
+        images = _source_images(source)
+        if source.is_multiframe:
+            planes = _in_frame_order(planes, source, images[0])
+        _segmentation(images, planes, chosen).save_as(temporary, enforce_file_format=True)
     return path
 
 
@@ -126,25 +127,22 @@ def _segmentation(images: list[Dataset], planes: NDArray[np.uint8], segments: Se
 
     first = images[0]
     try:
-        with warnings.catch_warnings():
-            # A name like "Doe" without carets is the source's, and harmless here.
-            warnings.filterwarnings("ignore", message=".*person name.*", category=UserWarning)
-            result = highdicom.seg.Segmentation(
-                source_images=images,
-                pixel_array=planes,
-                segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
-                segment_descriptions=[_description(n, segment) for n, segment in enumerate(segments, start=1)],
-                series_instance_uid=highdicom.UID(),
-                series_number=SERIES_NUMBER_OFFSET + int(first.get("SeriesNumber") or 0),
-                sop_instance_uid=highdicom.UID(),
-                instance_number=1,
-                manufacturer="SegAnyPET",
-                manufacturer_model_name="SegAnyPET",
-                software_versions=__version__,
-                device_serial_number="none",
-                content_label="SEGMENTATION",
-                content_description="Lesions segmented on PET",
-            )
+        result = highdicom.seg.Segmentation(
+            source_images=images,
+            pixel_array=planes,
+            segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
+            segment_descriptions=[_description(n, segment) for n, segment in enumerate(segments, start=1)],
+            series_instance_uid=highdicom.UID(),
+            series_number=SERIES_NUMBER_OFFSET + int(first.get("SeriesNumber") or 0),
+            sop_instance_uid=highdicom.UID(),
+            instance_number=1,
+            manufacturer="SegAnyPET",
+            manufacturer_model_name="SegAnyPET",
+            software_versions=__version__,
+            device_serial_number="none",
+            content_label="SEGMENTATION",
+            content_description="Lesions segmented on PET",
+        )
     except (AttributeError, KeyError, ValueError, TypeError) as error:
         msg = (
             f"The source series lacks or contradicts something a SEG must repeat: {error}. "

@@ -198,3 +198,14 @@ def test_names_with_accents_survive_a_source_in_latin_1(tmp_path):
     seg = pydicom.dcmread(write_dicom_seg(tmp_path / "seg.dcm", source=series, segments=[segment]))
     assert seg.PatientName == "Müller^Jörg"
     assert seg.SegmentSequence[0].SegmentLabel == "Lymphknoten präaortal µ 腫瘍"
+
+
+def test_a_source_with_values_longer_than_allowed_is_repeated_without_complaint(tmp_path):
+    series = a_series(tmp_path)
+    for file in series.source_files:
+        dataset = pydicom.dcmread(file)
+        dataset.add(pydicom.DataElement(0x00200010, "SH", "AN IDENTIFIER TOO LONG", validation_mode=0))
+        dataset["PatientName"] = pydicom.DataElement(0x00100010, "PN", "no carets", validation_mode=0)
+        dataset.save_as(file)
+    seg = pydicom.dcmread(write_dicom_seg(tmp_path / "seg.dcm", some_segments()[0].mask, source=series))
+    assert seg.PatientName == "no carets"
