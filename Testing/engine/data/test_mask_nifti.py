@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from three_segments import ORIENTATIONS, awkward_grid, some_segments, sorted_points, world_points
 
-from SegAnyPETLib.data import write_mask_nifti, write_volume_nifti
+from SegAnyPETLib.data import read_volume_file, write_mask_nifti, write_seg_nrrd, write_volume_nifti
 from SegAnyPETLib.errors import GeometryError, OutputError
 
 
@@ -62,3 +62,17 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match=r"mask\.nii\.gz: .*No space left on device"):
         write_mask_nifti(tmp_path / "mask.nii.gz", np.zeros(grid.shape_kji, bool), grid=grid)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".seg.nrrd"])
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_the_librarys_own_reader_gives_back_mask_and_grid(tmp_path, orientation, ending):
+    grid, segment = awkward_grid(orientation), some_segments()[0]
+    path = tmp_path / f"mask{ending}"
+    if ending == ".nii.gz":
+        write_mask_nifti(path, segment.mask, grid=grid)
+    else:
+        write_seg_nrrd(path, [segment], grid=grid)
+    values, found = read_volume_file(path)
+    assert np.array_equal(values == 1, segment.mask)
+    assert found.is_close(grid, tolerance_mm=2e-3)

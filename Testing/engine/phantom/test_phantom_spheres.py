@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import ndimage
 
 from SegAnyPETLib.errors import GeometryError
@@ -156,3 +158,21 @@ def test_a_phantom_cannot_be_changed():
 def test_impossible_spheres_are_refused(arguments, message):
     with pytest.raises(GeometryError, match=message):
         nema_phantom(**arguments)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    spacing=st.tuples(*[st.floats(1.5, 5.0)] * 3),
+    shift=st.tuples(*[st.floats(-0.5, 0.5)] * 3),
+    diameter=st.floats(14.0, 30.0),
+    orientation=st.sampled_from(["axial", "coronal", "sagittal", "oblique"]),
+)
+def test_the_activity_above_background_sums_to_the_volume_of_the_sphere(spacing, shift, diameter, orientation):
+    # A blur moves activity but loses none; samples finer than the blur keep the integral.
+    grid = centred_grid(tuple(round(75 / s) for s in reversed(spacing)), spacing, orientation=orientation)
+    centre = tuple(grid.kji_to_lps((np.asarray(grid.shape_kji) - 1) / 2 + shift))
+    phantom = nema_phantom(
+        grid=grid, diameters_mm=(diameter,), centres_lps_mm=[centre], background_suv=0.0, sphere_suv=1.0, fwhm_mm=7.5
+    )
+    total_ml = phantom.activity_suv.sum(dtype=np.float64) * grid.voxel_volume_ml
+    assert total_ml == pytest.approx(np.pi / 6 * (diameter / 10) ** 3, rel=0.01)
