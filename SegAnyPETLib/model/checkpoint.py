@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import pickle
+import struct
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -26,6 +27,21 @@ from SegAnyPETLib.model.spec import PreprocessingSpec
 # The published trainer wraps the weights in a dictionary; others name the entry otherwise.
 _WRAPPERS = ("model_state_dict", "state_dict", "model")
 _NAMED_IN_MESSAGES = 4
+# What torch's reader raises on damaged files, found by changing bytes at random; none of it comes from running a file.
+_DAMAGED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +106,12 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     if not path.is_file():
         message = f"Expected a weights file at {path}, found {'a folder' if path.is_dir() else 'nothing'}."
         raise WeightsError(message)
-    if _is_safetensors(path):
+    try:
+        is_safetensors = _is_safetensors(path)
+    except OSError as error:
+        message = f"Expected to read {path}, found: {error}. Change its permissions or copy it elsewhere."
+        raise WeightsError(message) from error
+    if is_safetensors:
         state, metadata = _read_safetensors(path)
     else:
         state, metadata = _unwrap(path, _read_pickle(path)), {}
@@ -190,7 +211,7 @@ def _read_pickle(path: Path) -> Any:  # whatever the file holds; `_unwrap` looks
             f"a .safetensors file. ({_first_sentence(error)})"
         )
         raise WeightsError(message) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
+    except _DAMAGED as error:
         message = (
             f"Expected weights in {path}, found {describe_file(path)} that cannot be read "
             f"({_first_sentence(error)}). It may be cut off or no checkpoint at all: get the file again."

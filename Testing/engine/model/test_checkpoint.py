@@ -8,6 +8,7 @@ import pickle
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -194,11 +195,57 @@ def test_a_file_that_is_cut_off_is_refused(
         load_checkpoint(path)
 
 
+def damage(content: bytes, generator: np.random.Generator) -> bytes:
+    """Some bytes exchanged, removed from the end, or put in."""
+    damaged = bytearray(content)
+    kind, place = generator.integers(3), int(generator.integers(len(damaged)))
+    if kind == 0:
+        for place in generator.integers(len(damaged), size=generator.integers(1, 20)):
+            damaged[place] = generator.integers(256)
+    elif kind == 1:
+        del damaged[place:]
+    else:
+        damaged[place:place] = generator.bytes(int(generator.integers(1, 30)))
+    return bytes(damaged)
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
+def test_a_damaged_file_is_read_or_refused_but_never_breaks_out(form: str, tmp_path: Path) -> None:
+    state = {"a.weight": torch.rand(3, 4), "a.bias": torch.rand(4), "b": torch.rand(2, 2).half()}
+    path = tmp_path / "weights.pth"
+    if form == "safetensors":
+        save_file(state, path, metadata={"licence": "none"})
+    else:
+        torch.save(training_checkpoint(state), path, _use_new_zipfile_serialization=form == "zip")
+    content, generator = path.read_bytes(), np.random.default_rng(41)
+    refused = 0
+    for _ in range(150):
+        path.unlink()  # what is mapped from the old file stays as it was
+        path.write_bytes(damage(content, generator))
+        try:
+            read_checkpoint(path)
+        except WeightsError:
+            refused += 1
+    assert refused > 50
+
+
 def test_an_absent_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="found nothing"):
         load_checkpoint(tmp_path / "absent.pth")
     with pytest.raises(WeightsError, match="found a folder"):
         load_checkpoint(tmp_path)
+
+
+def test_a_file_that_must_not_be_read_is_a_weights_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"secret")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(WeightsError, match="Permission denied"):
+        load_checkpoint(path)
 
 
 def test_missing_and_unexpected_entries_are_named_with_what_the_file_seems_to_hold(

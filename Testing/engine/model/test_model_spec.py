@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from SegAnyPETLib.errors import ModelError
-from SegAnyPETLib.model import ModelSpec, PreprocessingSpec, model_spec, registered_models
+from SegAnyPETLib.errors import ModelError, SetupError
+from SegAnyPETLib.model import ModelSpec, PreprocessingSpec, model_spec, registered_models, resources
 from SegAnyPETLib.model.resources import resources_folder
 from SegAnyPETLib.model.spec import architecture_preprocessing, read_registry
 
@@ -114,5 +114,13 @@ def test_a_damaged_registry_is_an_error_that_names_the_file(text: str, tmp_path:
         read_registry(path)
 
 
-def test_resources_are_found_beside_the_package_of_a_checkout() -> None:
-    assert (resources_folder() / "models.json").is_file()
+@pytest.mark.parametrize("place", ["SegAnyPETLib/Resources", "Resources"], ids=["wheel", "checkout"])
+def test_resources_are_found_inside_the_package_of_a_wheel_and_beside_that_of_a_checkout(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "__file__", str(tmp_path / "SegAnyPETLib" / "model" / "resources.py"))
+    with pytest.raises(SetupError, match="Install seganypet again"):
+        resources_folder()
+    (tmp_path / place).mkdir(parents=True)
+    (tmp_path / place / "models.json").write_text("{}")
+    assert resources_folder() == tmp_path / place
