@@ -42,19 +42,23 @@ class _ClampedReader:
     def __init__(self, file: BinaryIO, *, name: str) -> None:
         self._file = file
         self._size = os.fstat(file.fileno()).st_size
+        self._place = file.tell()  # kept here: asking the file is half of the time a header takes
         self.name = name
 
     def read(self, size: int = -1) -> bytes:
         if size < 0:
             msg = "deflated transfer syntaxes are not read; convert the file first, for example with dcmconv +te"
             raise NotImplementedError(msg)
-        return self._file.read(min(size, max(0, self._size - self._file.tell())))
+        data = self._file.read(min(size, max(0, self._size - self._place)))
+        self._place += len(data)
+        return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
+        self._place = self._file.seek(offset, whence)
+        return self._place
 
     def tell(self) -> int:
-        return self._file.tell()
+        return self._place
 
 
 def candidate_files(folder: Path) -> list[Path]:
@@ -100,8 +104,8 @@ def read_dataset(path: Path, *, with_pixels: bool) -> FileDataset:
         DICOMError: The file is no DICOM file, damaged, truncated, too large, or of a deflated transfer syntax.
     """
     with faults_named(f"{path} cannot be read as DICOM"), path.open("rb") as file:
-        reader = _ClampedReader(file, name=str(path))
         _check_before_reading(path, file)
+        reader = _ClampedReader(file, name=str(path))
         dataset = pydicom.dcmread(reader, stop_before_pixels=not with_pixels)
     _check_complete(path, dataset)
     return dataset
@@ -111,8 +115,8 @@ def series_of_damaged_file(path: Path) -> str | None:
     """Series Instance UID of a file whose header cannot be read to its end; None where even that is lost."""
     try:
         with faults_named(str(path)), path.open("rb") as file:
-            reader = _ClampedReader(file, name=str(path))
             _check_before_reading(path, file)
+            reader = _ClampedReader(file, name=str(path))
             dataset = pydicom.filereader.read_partial(
                 reader,  # type: ignore[arg-type]  # has what is used
                 stop_when=lambda tag, _vr, _length: tag > 0x0020000E,

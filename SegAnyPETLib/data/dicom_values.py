@@ -223,8 +223,8 @@ def private_text(dataset: Dataset, *, group: int, creator: str, element: int, ve
         element: Last two hexadecimal digits of the element.
         vendor: Upper-case word the Manufacturer must contain where the creator is lost.
     """
-    owners = {block: raw_texts(dataset, group << 16 | block, vr="LO") for block in range(0x10, 0x100)}
-    owners = {block: owner for block, owner in owners.items() if owner}
+    creators = [tag for tag in dataset.keys() if tag.group == group and 0x10 <= tag.element <= 0xFF]  # noqa: SIM118
+    owners = {tag.element: owner for tag in sorted(creators) if (owner := raw_texts(dataset, tag, vr="LO"))}
     for block, owner in owners.items():
         if owner[0].casefold() == creator.casefold():
             return _first(raw_texts(dataset, group << 16 | block << 8 | element, vr="UN"))
@@ -236,7 +236,7 @@ def private_text(dataset: Dataset, *, group: int, creator: str, element: int, ve
 
 def raw_texts(dataset: Dataset, tag: int, *, vr: str) -> tuple[str, ...]:
     """The values at `tag` as stripped text, decoded as the file says or, where it does not say, as `vr`."""
-    element = dataset.get_item(tag)
+    element = dataset.get_item(tag, keep_deferred=True)  # an empty value of unknown VR counts as deferred
     if element is None or element.value is None:
         return ()
     value = element.value

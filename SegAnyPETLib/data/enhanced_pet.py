@@ -75,7 +75,8 @@ def read_multiframe(path: Path) -> tuple[NDArray[np.float32], Grid, PETHeader, t
     values = np.empty(grid.shape_kji, dtype=np.float32)
     for k, n in enumerate(order):
         item = header.slices[k]
-        values[k] = rescaled(stored[n], slope=item.rescale_slope, intercept=item.rescale_intercept)
+        slope, intercept = item.rescale_slope, item.rescale_intercept
+        values[k] = rescaled(stored[n], slope=slope, intercept=intercept, name=names[n])
     values.setflags(write=False)
     return values, grid, header, tuple(n + 1 for n in order)
 
@@ -104,7 +105,7 @@ def _of_group(group: Dataset) -> _Elements:
     elements: _Elements = {}
     for macro in _MACROS:
         elements |= _first_item(group, macro)
-    mapping = group.get_item("RealWorldValueMappingSequence")
+    mapping = group.get_item("RealWorldValueMappingSequence", keep_deferred=True)
     return elements if mapping is None else {**elements, mapping.tag: mapping}
 
 

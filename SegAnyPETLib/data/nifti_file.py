@@ -152,7 +152,7 @@ def _parsed_version_2(raw: bytes, order: str) -> NiftiHeader:
 def _shape_kji(header: NiftiHeader, path: Path) -> tuple[int, int, int]:
     count = header.dims[0]
     sizes = header.dims[1 : count + 1] if 1 <= count <= 7 else ()
-    if count < 3 or any(n < 1 for n in sizes) or min(sizes[:3]) < 2 or any(n != 1 for n in sizes[3:]):
+    if not 3 <= count <= 7 or any(n < 1 for n in sizes) or min(sizes[:3]) < 2 or any(n != 1 for n in sizes[3:]):
         msg = (
             f"Expected a 3D image with at least two voxels along each axis; {path} has sizes {list(sizes)}. "
             "Extract one 3D volume (a single time point, a single channel) first."

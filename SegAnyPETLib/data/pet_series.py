@@ -213,7 +213,4 @@ def _rescaled_volume(paths: tuple[Path, ...], slices: tuple[SliceHeader, ...], g
 
 def _rescaled_plane(path: Path, header: SliceHeader) -> NDArray[np.float32]:
     stored = stored_planes(read_dataset(path, with_pixels=True), frames=1, name=path.name)[0]
-    if header.rescale_slope <= 0 and stored.any():  # an empty slice may carry slope 0
-        msg = f"RescaleSlope (0028,1053) of {path.name} should be positive; found {header.rescale_slope}. Re-export it."
-        raise DICOMError(msg)
-    return rescaled(stored, slope=header.rescale_slope, intercept=header.rescale_intercept)
+    return rescaled(stored, slope=header.rescale_slope, intercept=header.rescale_intercept, name=path.name)

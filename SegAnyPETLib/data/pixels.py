@@ -6,15 +6,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.config import IGNORE
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import UID, AllTransferSyntaxes, ExplicitVRBigEndian
+from pydicom.uid import UID
 
 from SegAnyPETLib.data.dicom_values import faults_named, number, tag_text, text
 from SegAnyPETLib.errors import DICOMError, MissingTagError
 
 LARGEST_PLANE = 4096 * 4096  # pixels; the largest PET planes have 1024 x 1024
-_NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", ExplicitVRBigEndian)
+IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+_NATIVE = (IMPLICIT_LITTLE_ENDIAN, "1.2.840.10008.1.2.1", EXPLICIT_BIG_ENDIAN)
 
 
 def plane_shape_ji(dataset: Dataset, *, name: str) -> tuple[int, int]:
@@ -53,28 +56,40 @@ def stored_planes(dataset: FileDataset, *, frames: int, name: str) -> NDArray[An
     if "PixelData" not in dataset:
         msg = f"{name} has no Pixel Data (7FE0,0010). Copy the file again; it may be truncated."
         raise DICOMError(msg)
-    syntax = UID(str(dataset.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2")))
+    syntax = text(dataset.file_meta, "TransferSyntaxUID") or IMPLICIT_LITTLE_ENDIAN
     if syntax in _NATIVE:
         planes = _native(
-            dataset, (frames, rows, columns), bits=allocated, little=syntax != ExplicitVRBigEndian, name=name
+            dataset, (frames, rows, columns), bits=allocated, little=syntax != EXPLICIT_BIG_ENDIAN, name=name
         )
     else:
         planes = _decoded(dataset, (frames, rows, columns), syntax=syntax, name=name)
     return _of_stored_bits(planes, allocated=allocated, stored=stored, signed=signed)
 
 
-def rescaled(stored: NDArray[Any], *, slope: float, intercept: float) -> NDArray[np.float32]:
+def rescaled(stored: NDArray[Any], *, slope: float, intercept: float, name: str) -> NDArray[np.float32]:
     """Slope times stored value plus intercept, in single precision.
 
     The slope is rounded to float32 before it multiplies, as exporters to NIfTI do: volumes read from DICOM and from
     such a NIfTI are then equal to the last bit. The error is below 2e-7 of the value.
+
+    Raises:
+        DICOMError: The slope is not positive (an empty slice may carry 0), or a value does not fit.
     """
-    values = stored.astype(np.float32) * np.float32(slope)
-    return values + np.float32(intercept) if intercept else values
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        single = np.float32(slope)
+        values = stored.astype(np.float32) * single
+        values = values + np.float32(intercept) if intercept else values
+    if (single <= 0 and stored.any()) or not np.isfinite(values).all():
+        msg = (
+            f"RescaleSlope (0028,1053) of {name} should be positive and RescaleIntercept (0028,1052) 0; found "
+            f"{slope:g} and {intercept:g}. Export the series again."
+        )
+        raise DICOMError(msg)
+    return values
 
 
 def _native(dataset: FileDataset, shape: tuple[int, int, int], *, bits: int, little: bool, name: str) -> NDArray[Any]:
-    element = dataset.get_item("PixelData")
+    element = dataset.get_item("PixelData", keep_deferred=True)
     data = getattr(element, "value", None)
     expected = shape[0] * shape[1] * shape[2] * bits // 8
     if not isinstance(data, bytes) or len(data) < expected:
@@ -88,8 +103,8 @@ def _native(dataset: FileDataset, shape: tuple[int, int, int], *, bits: int, lit
     return flat.reshape(shape)
 
 
-def _decoded(dataset: FileDataset, shape: tuple[int, int, int], *, syntax: UID, name: str) -> NDArray[Any]:
-    label = syntax.name if syntax in AllTransferSyntaxes else str(syntax)
+def _decoded(dataset: FileDataset, shape: tuple[int, int, int], *, syntax: str, name: str) -> NDArray[Any]:
+    label = UID(syntax, validation_mode=IGNORE).name
     advice = "(or convert the files to Explicit VR Little Endian first, for example with gdcmconv --raw)"
     with faults_named(f"{name} with transfer syntax {label} cannot be decoded {advice}"):
         planes = np.asarray(pixel_array(dataset, raw=True))

@@ -392,7 +392,7 @@ def test_16_long_half_life_without_a_date_is_refused(factors):
         "RadionuclideCodeSequence": DELETED,
         "RadiopharmaceuticalStartDateTime": DELETED,
     }
-    with pytest.raises(SUVError, match="78.4 h the dose may have been given days before"):
+    with pytest.raises(SUVError, match=r"78.4 h the dose may have been given days before"):
         factors(drug_tags=tags)
 
 

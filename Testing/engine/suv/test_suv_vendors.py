@@ -15,7 +15,7 @@ from SegAnyPETLib.data import read_pet_series
 from SegAnyPETLib.errors import SegAnyPETWarning
 from SegAnyPETLib.suv import compute_suv
 
-# name: weight, dose, half-life, start time, series time, acquisition time, frame reference ms, frame duration ms, factor
+# weight, dose, half-life, start time, series time, acquisition time, frame reference ms, frame duration ms, factor
 VENDORS = {
     "siemens": ("67", 374e6, 6586.2, "083045.000000", "104829.000000", "104830.351370", 38513.36, 74324, 4.2748316e-4),
     "ge": ("52", 152022720, 6586.2001953125, "084500.00", "095621", "095621", 0, 120000, 5.3673877e-4),
