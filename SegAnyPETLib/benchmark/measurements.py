@@ -16,7 +16,7 @@ from typing import Any
 from SegAnyPETLib.benchmark.literal import load_literal_encoder
 from SegAnyPETLib.benchmark.machine import peak_memory_mb
 from SegAnyPETLib.benchmark.scene import UntrainedModel, benchmark_image
-from SegAnyPETLib.benchmark.timing import median_seconds, time_session
+from SegAnyPETLib.benchmark.timing import time_alternating, time_session
 from SegAnyPETLib.errors import WeightsError
 from SegAnyPETLib.model import load_model
 from SegAnyPETLib.session import SegmentationModel
@@ -33,7 +33,7 @@ def measure_lite(repeats: int) -> dict[str, Any]:
     return {
         "weights": weights,
         "image_shape_kji": USUAL_SHAPE_KJI,
-        "encode_s": _time_encoder(model, repeats),
+        **_time_encoder(model, repeats),
         **_named(asdict(time_session(model, image, repeats=repeats))),
         "peak_memory_mb": peak_memory_mb(),
     }
@@ -52,36 +52,38 @@ def measure_whole_body(repeats: int) -> dict[str, Any]:
 
 
 def measure_vit_b(repeats: int) -> dict[str, Any]:
-    """The reference network with weights from a seed; first the session, then its encoder computed literally."""
+    """The reference network with weights from a seed; first the session, then its encoder beside the literal one."""
     model = UntrainedModel("seganypet")
     image = benchmark_image(USUAL_SHAPE_KJI, USUAL_SPACING_MM)
     measured = {
         "weights": "drawn from a seed (nothing is downloaded); speed does not depend on them",
         "image_shape_kji": USUAL_SHAPE_KJI,
-        "encode_s": _time_encoder(model, repeats),
         **_named(asdict(time_session(model, image, repeats=repeats))),
         "peak_memory_mb": peak_memory_mb(),
     }
-    return measured | _measure_literal(model, min(repeats, LITERAL_REPEATS))
-
-
-def _measure_literal(model: UntrainedModel, repeats: int) -> dict[str, Any]:
     literal = load_literal_encoder()
     if literal is None:
         reason = "Testing/oracles/literal_encoder.py is in a checkout of the source only"
-        return {"literal_encode_s": None, "literal_absent": reason}
+        return measured | _time_encoder(model, repeats) | {"literal_encode_s": None, "literal_absent": reason}
+    return measured | _time_both_encoders(model, literal, min(repeats, LITERAL_REPEATS))
+
+
+def _time_both_encoders(model: UntrainedModel, literal: ModuleType, repeats: int) -> dict[str, Any]:
     import torch
 
-    volume = torch.randn((1, 1, *model.spec.preprocessing.roi_shape), generator=torch.Generator().manual_seed(1))
+    volume = _random_volume(model)
 
     def encode_literally() -> Any:  # a torch tensor
         with torch.inference_mode():
             return _literal_embedding(literal, model, volume)
 
-    difference = (encode_literally() - model.encode(volume)).abs().max().item()
+    ours, theirs = time_alternating([lambda: model.encode(volume), encode_literally], repeats=repeats)
     return {
-        "literal_encode_s": median_seconds(encode_literally, repeats=repeats, warm_up=False),
-        "literal_largest_difference": difference,
+        "encode_s": ours.wall,
+        "encode_cpu_s": ours.cpu,
+        "literal_encode_s": theirs.wall,
+        "literal_encode_cpu_s": theirs.cpu,
+        "literal_largest_difference": (encode_literally() - model.encode(volume)).abs().max().item(),
     }
 
 
@@ -99,12 +101,16 @@ def _literal_embedding(literal: ModuleType, model: UntrainedModel, volume: Any) 
     )
 
 
-def _time_encoder(model: SegmentationModel, repeats: int) -> float:
+def _time_encoder(model: SegmentationModel, repeats: int) -> dict[str, float]:
+    volume = _random_volume(model)
+    (encode,) = time_alternating([lambda: model.encode(volume)], repeats=repeats)
+    return {"encode_s": encode.wall, "encode_cpu_s": encode.cpu}
+
+
+def _random_volume(model: SegmentationModel) -> Any:  # a torch tensor
     import torch
 
-    preprocessing = model.spec.preprocessing
-    volume = torch.randn((1, 1, *preprocessing.roi_shape), generator=torch.Generator().manual_seed(1))
-    return median_seconds(lambda: model.encode(volume), repeats=repeats)
+    return torch.randn((1, 1, *model.spec.preprocessing.roi_shape), generator=torch.Generator().manual_seed(1))
 
 
 def _lite_model() -> tuple[SegmentationModel, str]:

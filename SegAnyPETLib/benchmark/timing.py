@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,11 +29,30 @@ class SessionTiming:
     session: float
 
 
-def median_seconds(action: Callable[[], Any], *, repeats: int, warm_up: bool = True) -> float:
-    """Median wall clock of `action`, by default after one run that does not count."""
-    if warm_up:
-        action()
-    return statistics.median(_seconds(action) for _ in range(repeats))
+@dataclass(frozen=True)
+class Duration:
+    """Medians over repeats, in seconds.
+
+    Attributes:
+        wall: As experienced; other programs on the machine prolong it.
+        cpu: Processor time of all threads of this process.
+    """
+
+    wall: float
+    cpu: float
+
+
+def time_alternating(actions: Sequence[Callable[[], Any]], *, repeats: int) -> tuple[Duration, ...]:
+    """Time several actions in turn, after one round that does not count, so that all meet the same machine.
+
+    Returns:
+        One duration per action.
+    """
+    rounds = [[_duration(action) for action in actions] for _ in range(repeats + 1)][1:]
+    return tuple(
+        Duration(statistics.median(d.wall for d in column), statistics.median(d.cpu for d in column))
+        for column in zip(*rounds, strict=True)
+    )
 
 
 def time_session(model: SegmentationModel, image: BenchmarkImage, *, repeats: int) -> SessionTiming:
@@ -54,10 +73,10 @@ def _run_session(session: InteractiveSession, image: BenchmarkImage) -> list[flo
         session.set_image(image)
         _click(session, centre)
 
-    seconds = [_seconds(first)]
+    seconds = [_duration(first).wall]
     for offset in OFFSETS_MM:
         place = (centre[0] + offset[0], centre[1] + offset[1], centre[2] + offset[2])
-        seconds.append(_seconds(lambda place=place: _click(session, place)))  # type: ignore[misc]  # bound per loop
+        seconds.append(_duration(lambda place=place: _click(session, place)).wall)  # type: ignore[misc]  # bound per loop
     return seconds
 
 
@@ -66,7 +85,7 @@ def _click(session: InteractiveSession, lps_mm: tuple[float, float, float]) -> N
     _ = session.predict().mask  # the mask itself, as a caller would use it
 
 
-def _seconds(action: Callable[[], Any]) -> float:
-    started = time.perf_counter()
+def _duration(action: Callable[[], Any]) -> Duration:
+    wall, cpu = time.perf_counter(), time.process_time()
     action()
-    return time.perf_counter() - started
+    return Duration(time.perf_counter() - wall, time.process_time() - cpu)

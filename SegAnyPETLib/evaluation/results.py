@@ -16,8 +16,9 @@ The JSON object (`to_json_object`), schema "seganypet-evaluation/1":
       kept        start_kji and stop_kji of the part of the image that was used
     summary
       cases        number of cases
-      after_click  per click number ("1" to "10"), per figure of the agreement: count, mean, mean_interval,
-                   median, median_interval (95 % bootstrap over cases, 2,000 resamples)
+      after_click  per click number ("1" to "10"), per figure of the agreement and for the seconds: count, mean,
+                   mean_interval, median, median_interval (95 % bootstrap over cases, 2,000 resamples); null where
+                   no case has the figure
       baselines    per baseline the same figures
       auc          the same figures
       clicks_to_dice_080, clicks_to_dice_085    reached and failed (cases), mean_capped (a failure counts as
@@ -80,6 +81,11 @@ class EvaluationResult:
         """Mean and median of the area under Dice over clicks 1 to 5."""
         return compute_estimate([case.auc for case in self.cases], seed=self.protocol.seed)
 
+    def estimate_of_seconds(self, click: int) -> Estimate | None:
+        """Mean and median of the seconds one click took; None where no case came that far."""
+        values = [result.seconds for case in self.cases for result in case.clicks if result.click == click]
+        return compute_estimate(values, seed=self.protocol.seed) if values else None
+
     def share_of_clicks_lowering_dice(self) -> float | None:
         """Share of all clicks but the first that lower Dice by more than 0.02; None without such clicks."""
         steps = [
@@ -126,6 +132,7 @@ class EvaluationResult:
             "cases": len(self.cases),
             "after_click": {
                 str(click): {figure: _optional(self.estimate_after(click, figure)) for figure in FIGURES}
+                | {"seconds": _optional(self.estimate_of_seconds(click))}
                 for click in clicks
             },
             "baselines": {

@@ -43,6 +43,7 @@ def test_summary_counts_every_case(a_document):
     assert set(summary["after_click"]) == {"1", "2", "3"}
     assert summary["after_click"]["1"]["dice"]["mean"] == pytest.approx(np.mean([4 / 11, 12 / 15, 16 / 17]))
     assert summary["after_click"]["3"]["dice"]["median"] == 1.0
+    assert summary["after_click"]["2"]["seconds"]["mean"] >= 0.0
 
 
 def test_an_empty_mask_counts_in_every_figure_that_exists_for_it(a_document):
