@@ -1,9 +1,10 @@
 """What has been decoded so far: windows of logits, painted over one another on whatever grid is asked for.
 
-Logits stay in the regions they were decoded in; the image's grid is sampled on demand. Windows are painted in
-order: coarse ones first, and of one spacing the newest last. Each window is opaque in its interior and fades
-towards the faces of its region (`ramp`), so results join without a seam; where nothing lies beneath, it counts
-fully up to its faces.
+Logits stay in the regions they were decoded in; the image's grid is sampled on demand. The windows of one spacing
+and one step form a layer, in which each place is decided by the windows around it, each weighted by how far the place
+is from the window's nearest face. Layers are painted over one another: coarse ones first, and of one spacing the
+newest last. A layer is opaque in its interior and fades towards its outer faces (`RAMP_SHARE`), so results join
+without a seam; where nothing lies beneath, it counts fully up to its faces.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +26,7 @@ from SegAnyPETLib.session.prompts import Box
 
 FloatArray = NDArray[np.float32]
 
-CLICKED_RAMP = 0.125  # share of the width over which a window that holds the click fades
-FOLLOWING_RAMP = 0.5  # a window that follows an object shares the overlap evenly with its neighbour
+RAMP_SHARE = 0.125  # share of a region's width over which a layer fades
 SEED_LOGIT = 6.0
 BACKGROUND_LOGIT = -6.0
 SLAB_VOXELS = 8_000_000
@@ -40,22 +41,22 @@ class Window:
     Attributes:
         region: Where.
         logits: (d, h, w) float16, spread evenly over the region; read-only.
-        ramp: Share of the region's width over which the window fades towards its faces.
+        step: Number of the prompt it was decoded for.
         image_grid: The image the region was taken from.
     """
 
     region: Region
     logits: NDArray[np.float16]
-    ramp: float
+    step: int
     image_grid: Grid
 
     @classmethod
-    def of(cls, region: Region, logits: FloatArray, *, ramp: float, image_grid: Grid) -> Window:
+    def of(cls, region: Region, logits: FloatArray, *, step: int, image_grid: Grid) -> Window:
         """Keep `logits` in half precision: it moves a surface by less than a thousandth of a voxel."""
         limit = float(np.finfo(np.float16).max)
         kept = np.clip(logits, -limit, limit).astype(np.float16)
         kept.setflags(write=False)
-        return cls(region, kept, ramp, image_grid)
+        return cls(region, kept, step, image_grid)
 
     @cached_property
     def grid(self) -> Grid:
@@ -73,10 +74,10 @@ class Window:
         return self.logits if nearest is None else np.asarray(self.logits[nearest])
 
     @property
-    def opacity(self) -> FloatArray:
-        """(d, h, w), 1 in the interior, falling linearly over `ramp` to almost 0 at the faces."""
+    def depth_share(self) -> FloatArray:
+        """(d, h, w), distance to the nearest face as a share of the width: 0.5 in the centre, almost 0 at the faces."""
         depth, height, width = self.logits.shape
-        return _opacity((depth, height, width), self.ramp)
+        return _depth_share((depth, height, width))
 
     def visible_box(self, grid: Grid) -> VoxelBox:
         """Voxels of `grid` where the logits may exceed `FAINT_LOGIT`."""
@@ -84,6 +85,9 @@ class Window:
         if box.is_empty:
             return box
         return box_covering(self.grid, box.expanded(1).intersection(self.grid.box), grid)
+
+
+Painted = tuple[Window, NDArray[np.float16]]  # a window and the logits that stand for it
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +114,9 @@ class Canvas:
         return self.seed is not None or any(not w.region.box_in(region.grid).is_empty for w in self.windows)
 
     def with_window(self, window: Window) -> Canvas:
-        """This canvas with `window` painted last among those of its spacing, in place of an older one there."""
+        """This canvas with `window` in place of an older one of the same region."""
         others = [w for w in self.windows if w.region != window.region]
-        painted = sorted([*others, window], key=lambda w: -w.region.spacing_mm)
+        painted = sorted([*others, window], key=_layer)
         return replace(self, windows=tuple(painted))
 
     def without(self, regions: set[Region]) -> Canvas:
@@ -121,25 +125,23 @@ class Canvas:
 
     def sample(self, grid: Grid, *, unknown: float) -> FloatArray:
         """Logits at the voxels of `grid`, (K, J, I) float32; `unknown` where nothing was decoded or seeded."""
-        layers = [(window, window.logits) for window in self.windows]
-        return self._painted(layers, grid, unknown=unknown)
+        return self._painted([(w, w.logits) for w in self.windows], grid, unknown=unknown)
 
     def sample_on_image(self, grid: Grid) -> FloatArray:
         """The same for a part of the image's own grid: up to the image's border logits are those inside it."""
-        layers = [(window, window.logits_on_image) for window in self.windows]
-        return self._painted(layers, grid, unknown=BACKGROUND_LOGIT)
+        return self._painted([(w, w.logits_on_image) for w in self.windows], grid, unknown=BACKGROUND_LOGIT)
 
-    def _painted(self, layers: list[tuple[Window, NDArray[np.float16]]], grid: Grid, *, unknown: float) -> FloatArray:
-        if self.seed is None and len(layers) == 1:
-            window, values = layers[0]
+    def _painted(self, windows: list[Painted], grid: Grid, *, unknown: float) -> FloatArray:
+        if self.seed is None and len(windows) == 1:
+            window, values = windows[0]
             return self._limited(_sampled(window, grid, values, outside=unknown), grid)
         logits = np.zeros(grid.shape_kji, dtype=np.float32)
         cover = np.zeros(grid.shape_kji, dtype=np.float32)
         if self.seed is not None:
             logits = _sampled_seed(*self.seed, grid)
             cover[...] = 1.0
-        for window, values in layers:
-            _paint(window, values, grid, logits, cover)
+        for _, layer in groupby(windows, key=lambda entry: _layer(entry[0])):
+            _paint(list(layer), grid, logits, cover)
         known = cover > 0
         np.divide(logits, cover, out=logits, where=known)
         logits[~known] = unknown
@@ -191,10 +193,15 @@ def _slabs(box: VoxelBox) -> Iterator[VoxelBox]:
         yield VoxelBox((k, low[0], low[1]), (min(k + thickness, last), high[0], high[1]))
 
 
-@lru_cache(maxsize=4)  # windows of the same kind share it; a history of windows must not each keep one
-def _opacity(shape: tuple[int, int, int], ramp: float) -> FloatArray:
+def _layer(window: Window) -> tuple[float, int]:
+    """Painting order: coarse before fine, and of one spacing old before new."""
+    return -window.region.spacing_mm, window.step
+
+
+@lru_cache(maxsize=4)  # windows of one shape share it; a history of windows must not each keep one
+def _depth_share(shape: tuple[int, int, int]) -> FloatArray:
     shares = [(np.arange(n) + 0.5) / n for n in shape]
-    d, h, w = (np.minimum(1.0, np.minimum(s, 1.0 - s) / ramp).astype(np.float32) for s in shares)
+    d, h, w = (np.minimum(s, 1.0 - s).astype(np.float32) for s in shares)
     return np.asarray(np.minimum(np.minimum(d[:, None, None], h[None, :, None]), w[None, None, :]))
 
 
@@ -207,17 +214,28 @@ def _nearest_inside(grid: Grid, image_grid: Grid) -> tuple[NDArray[np.int32], ..
     return tuple(ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True))
 
 
-def _paint(window: Window, values: NDArray[np.float16], grid: Grid, logits: FloatArray, cover: FloatArray) -> None:
-    """Blend `window` over what is there; `logits` holds values already multiplied by `cover`."""
-    box = window.region.box_in(grid)
-    if box.is_empty:
+def _paint(layer: list[Painted], grid: Grid, logits: FloatArray, cover: FloatArray) -> None:
+    """Blend the windows of one layer over what is there; `logits` holds values already multiplied by `cover`."""
+    boxes = [window.region.box_in(grid) for window, _ in layer]
+    around = boxes[0]
+    for box in boxes[1:]:
+        around = around.union(box)
+    if around.is_empty:
         return
-    part = grid.crop(box)
-    opacity = _sampled(window, part, window.opacity, outside=0.0)
-    value = _sampled(window, part, values, outside=0.0)
-    for field, top in ((logits, value * opacity), (cover, opacity)):
-        field[box.slices] *= 1.0 - opacity
-        field[box.slices] += top
+    weighted, weight, deepest = (np.zeros(around.shape_kji, dtype=np.float32) for _ in range(3))
+    for (window, values), box in zip(layer, boxes, strict=True):
+        if box.is_empty:
+            continue
+        part = box.shifted([-n for n in around.start_kji]).slices
+        depth = _sampled(window, grid.crop(box), window.depth_share, outside=0.0)
+        weighted[part] += depth * _sampled(window, grid.crop(box), values, outside=0.0)
+        weight[part] += depth
+        np.maximum(deepest[part], depth, out=deepest[part])
+    opacity = np.minimum(deepest / RAMP_SHARE, 1.0)
+    np.divide(weighted, weight, out=weighted, where=weight > 0)
+    for field, top in ((logits, weighted * opacity), (cover, opacity)):
+        field[around.slices] *= 1.0 - opacity
+        field[around.slices] += top
 
 
 def _sampled(window: Window, grid: Grid, values: NDArray[np.floating], *, outside: float) -> FloatArray:

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from SegAnyPETLib.geometry import Grid, VoxelBox
 from SegAnyPETLib.preprocess import Region
-from SegAnyPETLib.session.canvas import CLICKED_RAMP, Canvas
+from SegAnyPETLib.session.canvas import Canvas
 from SegAnyPETLib.session.following import follow_object
-from SegAnyPETLib.session.object_extent import clicked_object, is_cut, touches_faces
+from SegAnyPETLib.session.object_extent import clicked_object, is_cut, outgrows
 from SegAnyPETLib.session.packed_mask import PackedMask
 from SegAnyPETLib.session.postprocess import keep_clicked_components, soft_dice, threshold
 from SegAnyPETLib.session.prompt_clicks import click_of
@@ -89,19 +89,19 @@ def _decode(decoder: PromptedDecoder, canvas: Canvas, prompt: Prompt) -> tuple[C
     click = decoder.clicks[-1]
     finest = _known_region(canvas, click, coarsest_mm=start_mm)
     if finest is not None and finest.spacing_mm < start_mm:
-        fine = decoder.decode(finest, canvas, ramp=CLICKED_RAMP, start_box=start_box)
+        fine = decoder.decode(finest, canvas, start_box=start_box)
         found = clicked_object(fine, decoder.clicks)
         painted = canvas.with_window(fine)
         if not is_cut(fine, found, canvas=painted, image_grid=decoder.network.image.grid):
             return painted, ()
     starts = replace(canvas, windows=tuple(w for w in canvas.windows if w.region.spacing_mm == start_mm))
     region = _known_region(starts, click, coarsest_mm=start_mm) or _start_region(decoder, prompt)
-    coarse = decoder.decode(region, canvas, ramp=CLICKED_RAMP, start_box=start_box)
+    coarse = decoder.decode(region, canvas, start_box=start_box)
     canvas, followed, notices = follow_object(decoder, canvas.with_window(coarse), coarse)
     outgrown = {
         w.region
         for w in canvas.windows
-        if w.region.spacing_mm < start_mm and any(touches_faces(w, c, decoder.clicks) for c in (coarse, *followed))
+        if w.region.spacing_mm < start_mm and any(outgrows(w, c, decoder.clicks) for c in (coarse, *followed))
     }
     canvas = canvas.without(outgrown)
     if followed:

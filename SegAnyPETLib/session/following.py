@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from SegAnyPETLib.preprocess import Region
-from SegAnyPETLib.session.canvas import FOLLOWING_RAMP, Canvas, Window
+from SegAnyPETLib.session.canvas import Canvas, Window
 from SegAnyPETLib.session.object_extent import FACES, BoolArray, clicked_object, voxels_cut
 from SegAnyPETLib.session.prompted_decoder import PromptedDecoder
 from SegAnyPETLib.session.region_network import Click
@@ -54,7 +54,7 @@ def follow_object(
         extra = None if own else decoder.click_in_overlap(widest, canvas)
         if not own and extra is None:
             continue
-        window = decoder.decode(widest, canvas, ramp=FOLLOWING_RAMP, extra_click=extra)
+        window = decoder.decode(widest, canvas, extra_click=extra)
         canvas = canvas.with_window(window)
         followed.append(window)
         clicks: tuple[Click, ...] = (*decoder.clicks, extra) if extra else decoder.clicks

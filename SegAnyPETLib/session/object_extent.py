@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from SegAnyPETLib.geometry import Grid, VoxelBox
 from SegAnyPETLib.session.canvas import Canvas, Window
-from SegAnyPETLib.session.postprocess import components_at
+from SegAnyPETLib.session.postprocess import NEIGHBOURS_26, components_at
 from SegAnyPETLib.session.region_network import Click
 
 BoolArray = NDArray[np.bool_]
@@ -54,15 +55,14 @@ def voxels_cut(window: Window, found: BoolArray, face: Face, *, canvas: Canvas, 
     return len(beyond) if len(beyond) and _share_known_as_object(beyond, window, canvas) < 0.5 else 0
 
 
-def touches_faces(window: Window, coarse: Window, clicks: Sequence[Click]) -> bool:
-    """True when the object, as the coarser window sees it, crosses the outer faces of the finer `window`."""
-    index = np.argwhere(clicked_object(coarse, clicks))
-    if not len(index):
-        return False
-    lps = coarse.grid.kji_to_lps(index)
-    inside = window.grid.lps_to_kji(lps)
-    reach = (inside >= -0.5).all(axis=1) & (inside <= np.asarray(window.logits.shape) - 0.5).all(axis=1)
-    return bool(reach.any() and not reach.all())
+def outgrows(window: Window, coarse: Window, clicks: Sequence[Click]) -> bool:
+    """True when a part of the clicked object, as the coarser window sees it, lies both in and outside `window`."""
+    labels, _ = ndimage.label(clicked_object(coarse, clicks), structure=NEIGHBOURS_26)
+    index = np.argwhere(labels)
+    kji = window.grid.lps_to_kji(coarse.grid.kji_to_lps(index))
+    inside = (kji >= -0.5).all(axis=1) & (kji <= np.asarray(window.logits.shape) - 0.5).all(axis=1)
+    part = labels[tuple(index.T)]
+    return bool(np.intersect1d(part[inside], part[~inside]).size)
 
 
 def extent_lps_mm(window: Window, found: BoolArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

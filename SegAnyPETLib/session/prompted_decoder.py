@@ -40,7 +40,6 @@ class PromptedDecoder:
         region: Region,
         canvas: Canvas,
         *,
-        ramp: float,
         start_box: Box | None = None,
         extra_click: Click | None = None,
     ) -> Window:
@@ -49,7 +48,6 @@ class PromptedDecoder:
         Args:
             region: Where.
             canvas: What is known so far; it becomes the mask prompt, unknown places as logit 0.
-            ramp: How the window will fade towards its faces.
             start_box: A box whose ellipsoid becomes the mask prompt instead.
             extra_click: One more point, for regions that hold none of the user's.
         """
@@ -60,7 +58,7 @@ class PromptedDecoder:
             clicks.append(extra_click)
         mask_logits = self._mask_prompt(region, canvas, start_box)
         logits = self.network.decode(region, clicks, mask_logits=mask_logits, cancel=self._cancel)
-        return Window.of(region, logits, ramp=ramp, image_grid=self.network.image.grid)
+        return Window.of(region, logits, step=len(self.clicks), image_grid=self.network.image.grid)
 
     def click_in_overlap(self, region: Region, canvas: Canvas) -> Click | None:
         """A positive point at the deepest voxel of the mask so far within `region`; None where there is no mask."""

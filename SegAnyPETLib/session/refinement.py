@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from SegAnyPETLib.preprocess import Region
-from SegAnyPETLib.session.canvas import CLICKED_RAMP, Canvas, Window
+from SegAnyPETLib.session.canvas import Canvas, Window
 from SegAnyPETLib.session.object_extent import clicked_object, extent_lps_mm, is_cut
 from SegAnyPETLib.session.prompted_decoder import PromptedDecoder
 from SegAnyPETLib.session.region_network import Click
@@ -22,7 +22,7 @@ def refine(decoder: PromptedDecoder, canvas: Canvas, coarse: Window) -> Canvas:
     region = finer_region(decoder, canvas, coarse, clicks[-1]) if clicks else None
     if region is None:
         return canvas
-    fine = decoder.decode(region, canvas, ramp=CLICKED_RAMP)
+    fine = decoder.decode(region, canvas)
     found = clicked_object(fine, clicks[-1:])
     if not found.any() or is_cut(fine, found, canvas=canvas, image_grid=decoder.network.image.grid):
         return canvas.without({region})

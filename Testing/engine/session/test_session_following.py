@@ -11,7 +11,7 @@ from rule_model import RuleModel
 
 from SegAnyPETLib.errors import SegAnyPETWarning
 from SegAnyPETLib.geometry import Grid
-from SegAnyPETLib.session import InteractiveSession, Point
+from SegAnyPETLib.session import InteractiveSession, Point, SeedMask
 
 LONG = {"shape_kji": (60, 44, 50), "spacing_ijk_mm": (3.1, 2.7, 4.2)}
 
@@ -165,3 +165,27 @@ def test_an_object_that_outgrows_the_finer_region_goes_back_to_the_start_spacing
         prediction = session.predict()
 
     assert prediction.mask[tail].all()
+
+
+def test_two_small_objects_far_apart_each_keep_their_finer_region():
+    grid = Grid((40, 40, 90), (2.0, 2.0, 2.0), (0.0, 0.0, 0.0))
+    balls = [ellipsoid(grid, (x, 40.0, 40.0), (9.0, 9.0, 9.0)) for x in (50.0, 110.0)]
+    session = session_on(hot(grid, *balls), roi_shape=(48, 48, 48), spacings_mm=(4.0, 1.5))
+    for x in (50.0, 110.0):
+        session.add(Point((x, 40.0, 40.0)))
+
+    prediction = session.predict()
+
+    assert len(session.model.encoded) == 3  # one coarse region sees both, each has a finer one
+    assert dice(prediction.mask, balls[0] | balls[1]) > 0.95
+
+
+def test_a_seed_larger_than_a_region_is_followed_too():
+    grid = oblique_grid(**LONG)
+    centre = grid.kji_to_lps((30, 22, 25))
+    truth = ellipsoid(grid, centre, (14.0, 13.0, 95.0))
+    session = session_on(hot(grid, truth), roi_shape=(24, 24, 24), spacings_mm=(3.0,))
+
+    session.add(SeedMask(ellipsoid(grid, centre, (8.0, 8.0, 80.0))))
+
+    assert dice(session.predict().mask, truth) > 0.95

@@ -31,7 +31,7 @@ def a_model(architecture, network, **changes):
 @pytest.fixture
 def lite():
     torch.manual_seed(1)
-    return a_model("lite", LiteNetwork(), roi_shape=(32, 32, 32))
+    return a_model("lite", LiteNetwork(), roi_shape=(16, 16, 16))
 
 
 @pytest.fixture

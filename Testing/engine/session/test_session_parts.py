@@ -165,34 +165,43 @@ def test_sigmoid_equals_its_definition_without_overflow():
 IMAGE = Grid((40, 40, 40), (4.0, 4.0, 4.0), (0.0, 0.0, 0.0))
 
 
-def window(centre, logit, *, spacing_mm=4.0, ramp=0.25):
+def window(centre, logit, *, spacing_mm=4.0, step=1):
     logits = np.full((16, 16, 16), logit, dtype=np.float32)
-    return Window.of(Region(centre, (16, 16, 16), spacing_mm, "kji_lps"), logits, ramp=ramp, image_grid=IMAGE)
+    return Window.of(Region(centre, (16, 16, 16), spacing_mm, "kji_lps"), logits, step=step, image_grid=IMAGE)
 
 
 def test_the_newest_window_wins_in_its_interior_and_fades_towards_its_faces():
-    """Along x: old region -2..62 mm says -4, new region 30..94 mm says +4 with a ramp of 16 mm."""
-    canvas = Canvas().with_window(window((30.0, 78.0, 78.0), -4.0)).with_window(window((62.0, 78.0, 78.0), 4.0))
+    """Along x: old region -2..62 mm says -4, new region 30..94 mm says +4 with a ramp of 8 mm."""
+    canvas = Canvas().with_window(window((30.0, 78.0, 78.0), -4.0)).with_window(window((62.0, 78.0, 78.0), 4.0, step=2))
 
     line = canvas.sample(IMAGE, unknown=np.nan)[20, 20]
 
     np.testing.assert_allclose(line[:8], -4.0, atol=1e-5)  # 0 to 28 mm: only the old one
-    np.testing.assert_allclose(line[12:23], 4.0, atol=1e-5)  # from 48 mm on the new one is opaque, beyond 62 mm alone
-    assert (np.diff(line[8:12]) > 0).all()
-    assert np.abs(np.diff(line[:23])).max() <= 8.0 * 4.0 / 16.0 + 1e-4  # no step beyond the ramp's own slope
+    np.testing.assert_allclose(line[10:23], 4.0, atol=1e-5)  # from 40 mm on the new one is opaque, beyond 62 mm alone
+    assert (np.diff(line[7:11]) > 0).all()
+    assert np.abs(np.diff(line[:23])).max() <= 8.0 * 4.0 / 8.0 + 1e-4  # no step beyond the ramp's own slope
+
+
+def test_windows_of_one_step_share_their_overlap_by_depth():
+    """Along x: regions -2..62 and 30..94 mm; at 38 mm the depths are 24 and 8 mm, at 54 mm 8 and 24 mm."""
+    canvas = Canvas().with_window(window((30.0, 78.0, 78.0), -4.0)).with_window(window((62.0, 78.0, 78.0), 4.0))
+
+    line = canvas.sample(Grid((1, 1, 2), (16.0, 4.0, 4.0), (38.0, 78.0, 78.0)), unknown=np.nan)[0, 0]
+
+    np.testing.assert_allclose(line, [(-4 * 24 + 4 * 8) / 32, (-4 * 8 + 4 * 24) / 32], atol=1e-5)
     assert np.isnan(line[25:]).all()
 
 
 def test_finer_windows_lie_above_coarser_ones_whatever_their_age():
     fine = window((78.0, 78.0, 78.0), 4.0, spacing_mm=2.0)
-    canvas = Canvas().with_window(fine).with_window(window((78.0, 78.0, 78.0), -4.0))
+    canvas = Canvas().with_window(fine).with_window(window((78.0, 78.0, 78.0), -4.0, step=2))
 
     assert canvas.windows[-1] is fine
     assert canvas.sample(IMAGE, unknown=0.0)[19, 19, 19] == pytest.approx(4.0)
 
 
 def test_decoding_a_region_again_replaces_its_window():
-    canvas = Canvas().with_window(window((30.0, 78.0, 78.0), -4.0)).with_window(window((30.0, 78.0, 78.0), 4.0))
+    canvas = Canvas().with_window(window((30.0, 78.0, 78.0), -4.0)).with_window(window((30.0, 78.0, 78.0), 4.0, step=2))
 
     assert len(canvas.windows) == 1
     assert canvas.sample(IMAGE, unknown=0.0).max() == pytest.approx(4.0)
@@ -205,7 +214,7 @@ def test_an_object_that_runs_out_of_the_image_keeps_its_outermost_voxels():
     logits = np.full((16, 16, 16), 4.0, dtype=np.float32)
     x = region.tensor_to_lps(np.stack([np.zeros(16), np.zeros(16), np.arange(16)], axis=-1))[:, 0]
     logits[:, :, x < -1.0] = -4.0
-    canvas = Canvas().with_window(Window.of(region, logits, ramp=0.25, image_grid=grid))
+    canvas = Canvas().with_window(Window.of(region, logits, step=1, image_grid=grid))
 
     inner = VoxelBox((6, 6, 0), (12, 12, 6))
 
