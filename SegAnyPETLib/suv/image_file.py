@@ -8,17 +8,13 @@ from types import MappingProxyType
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from SegAnyPETLib.data.volume_file import NonFinite, VolumeFile, read_volume_with_fields
 from SegAnyPETLib.errors import SegAnyPETWarning, SUVError
+from SegAnyPETLib.suv.plausibility import plausibility_doubts
 from SegAnyPETLib.suv.volume import SUVKind, SUVProvenance, SUVVolume, check_kind
 
 ImageUnits = Literal["suv", "bqml"]
-COLDEST_SUV = -20.0  # below it the image is a CT
-DOUBTFUL_NEGATIVE_SUV = -1.0
-HOTTEST_MEAN_SUV = 100.0  # mean of the positive voxels; a whole body in Bq/ml has some thousand
-DOUBTFUL_MEAN_SUV = 20.0  # a crop around the bladder may reach it
 _RAW_WORDS = ("bqml", "bq/ml", "bq/cc", "kbq", "becquerel", "cnts", "counts")
 _UNIT_FIELDS = ("units", "sample units", "measurementunits", "descrip", "intent_name", "dicom.units")
 
@@ -79,35 +75,6 @@ def read_suv_image(
     return SUVVolume(array, volume.grid, kind, provenance)
 
 
-def plausibility_doubts(array: NDArray[np.float32], *, name: str) -> tuple[str, ...]:
-    """What is unusual about values that are said to be SUV.
-
-    Raises:
-        SUVError: They cannot be SUV.
-    """
-    low, high = float(array.min()), float(array.max())
-    positive = array[array > 0]
-    if low < COLDEST_SUV or positive.size == 0:
-        msg = (
-            f"{name} is no SUV image: its values reach from {low:g} to {high:g}, like a CT or an empty image. "
-            "Check that it is the PET."
-        )
-        raise SUVError(msg)
-    mean = float(positive.mean(dtype=np.float64))
-    if mean > HOTTEST_MEAN_SUV:
-        msg = (
-            f"{name} is no SUV image: the mean of its positive voxels is {mean:g}, where a body has about 1; it looks "
-            "like Bq/ml. Convert it first, or read it with units='bqml' and suv_factor=, or read the DICOM series."
-        )
-        raise SUVError(msg)
-    doubts = []
-    if mean > DOUBTFUL_MEAN_SUV:
-        doubts.append(f"{name}: the mean of the positive voxels is {mean:g}, unusually high for SUV. Check the units.")
-    if low < DOUBTFUL_NEGATIVE_SUV:
-        doubts.append(f"{name}: the lowest voxel is {low:g}, unusually negative for SUV. Check the units.")
-    return tuple(doubts)
-
-
 def _check_arguments(units: str, suv_factor: float | None) -> None:
     if units not in get_args(ImageUnits):
         msg = f"units should be one of {', '.join(get_args(ImageUnits))}; found {units!r}."
@@ -139,9 +106,8 @@ def _check_no_raw_units(said: str, name: str) -> None:
 
 def _check_no_mask(volume: VolumeFile, name: str) -> None:
     is_segmentation = any(key.startswith("segment0_") for key in volume.fields)
-    first = volume.array.flat[0]
-    others = volume.array[volume.array != first]
-    has_two_values = others.size == 0 or bool((others == others[0]).all())
-    if is_segmentation or has_two_values:
-        msg = f"{name} is a mask or empty, not an SUV image. Check that it is the PET."
+    top = float(volume.array.max())
+    has_mask_values = top in (1.0, 255.0) and bool(((volume.array == 0) | (volume.array == top)).all())
+    if is_segmentation or has_mask_values:
+        msg = f"{name} is a mask, not an SUV image. Check that it is the PET."
         raise SUVError(msg)

@@ -14,6 +14,7 @@ from SegAnyPETLib.errors import GeometryError, MissingTagError, SegAnyPETWarning
 from SegAnyPETLib.geometry import Grid
 from SegAnyPETLib.suv.audit import Audit
 from SegAnyPETLib.suv.factors import suv_factors
+from SegAnyPETLib.suv.plausibility import HOTTEST_MEAN_SUV, mean_of_positive
 from SegAnyPETLib.suv.stated import StatedValues
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def compute_suv(series: PETSeries, *, kind: SUVKind = "bw", stated: StatedValues
             values have an intercept, or the units cannot be converted.
 
     Warns:
-        SegAnyPETWarning: Something was converted or tolerated; also in the provenance.
+        SegAnyPETWarning: A header value was converted or tolerated; also in the provenance.
 
     Source:
         See `SegAnyPETLib.suv.factors`.
@@ -140,6 +141,10 @@ def compute_suv(series: PETSeries, *, kind: SUVKind = "bw", stated: StatedValues
     audit.used("factor to SUV", float(factors[0]), source="first slice")
     for text in audit.warnings:
         warnings.warn(text, SegAnyPETWarning, stacklevel=2)
+    array = _scaled(series.values, factors)
+    mean = mean_of_positive(array)
+    if mean > HOTTEST_MEAN_SUV:  # shown, not warned of: the header is explicit, and phantoms may be that hot
+        audit.doubt(f"The mean of the positive voxels is SUV {mean:.4g}, a body has about 1. Check dose and weight.")
     provenance = SUVProvenance(
         source=f"PET DICOM series, Units {series.units}",
         formula=audit.formula,
@@ -147,7 +152,7 @@ def compute_suv(series: PETSeries, *, kind: SUVKind = "bw", stated: StatedValues
         inputs=MappingProxyType(dict(audit.inputs)),
         warnings=(*series.warnings, *audit.warnings),
     )
-    return SUVVolume(_scaled(series.values, factors), series.grid, kind, provenance)
+    return SUVVolume(array, series.grid, kind, provenance)
 
 
 def check_kind(kind: str) -> None:

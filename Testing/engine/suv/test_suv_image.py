@@ -96,10 +96,19 @@ def test_ct_is_refused(written):
         read_suv_image(written(body(300) - 1000))
 
 
-@pytest.mark.parametrize("value", [0, 1, 3])
-def test_mask_or_empty_image_is_refused(written, value):
-    with pytest.raises(SUVError, match="is a mask or empty"):
+@pytest.mark.parametrize("value", [1, 255])
+def test_mask_is_refused(written, value):
+    with pytest.raises(SUVError, match="is a mask"):
         read_suv_image(written((body() > 1) * value))
+
+
+def test_empty_image_is_refused(written):
+    with pytest.raises(SUVError, match="an empty image"):
+        read_suv_image(written(body(0)))
+
+
+def test_phantom_of_two_values_is_no_mask(written):
+    assert read_suv_image(written((body() > 1) * 3)).array.max() == 3
 
 
 def test_slicer_segmentation_is_refused(written):

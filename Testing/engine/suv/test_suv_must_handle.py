@@ -420,6 +420,15 @@ def test_17_decay_correction_is_needed_and_must_be_known(factors, decay, error):
         factors(DecayCorrection=decay)
 
 
+def test_19_uptake_that_no_body_has_is_noted(tmp_path):
+    # 1 MBq instead of 370: mean stored value 2153.5 · 0.5 Bq/ml · 74000 g / 1e6 Bq · 2^(3600/6586.2) = 116.4
+    write_slices(tmp_path, pet_slices(drug_tags={"RadionuclideTotalDose": "1000000"}))
+    provenance = compute_suv(read_pet_series(tmp_path)).provenance
+    assert provenance.warnings == (
+        "The mean of the positive voxels is SUV 116.4, a body has about 1. Check dose and weight.",
+    )
+
+
 def test_20_start_time_goes_with_the_day_of_the_scan_not_of_today(factors):
     days = {"SeriesDate": "20010222", "AcquisitionDate": "20010222"}
     got = factors(drug_tags={"RadiopharmaceuticalStartDateTime": DELETED}, **days)
