@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from SegAnyPETLib.preprocess import Region
 from SegAnyPETLib.session.canvas import Canvas, Window
 from SegAnyPETLib.session.object_extent import clicked_object, extent_lps_mm, is_cut
@@ -30,11 +32,13 @@ def refine(decoder: PromptedDecoder, canvas: Canvas, coarse: Window) -> Canvas:
 
 
 def finer_region(decoder: PromptedDecoder, canvas: Canvas, coarse: Window, click: Click) -> Region | None:
-    """The region of the finest spacing into which the clicked object fits; None where none is finer or wide enough."""
+    """The region of the finest spacing into which the clicked object fits; None where none is finer or wide enough.
+
+    Where the coarse answer does not contain the click, the object may be too small for it: the finest spacing, then,
+    around the click.
+    """
     found = clicked_object(coarse, [click])
-    if not found.any():
-        return None
-    low, high = extent_lps_mm(coarse, found)
+    low, high = extent_lps_mm(coarse, found) if found.any() else (np.asarray(click.lps_mm), np.asarray(click.lps_mm))
     spec = decoder.network.preprocessing
     for spacing_mm in sorted(s for s in spec.spacings_mm if s < coarse.region.spacing_mm):
         if max(high - low) > FITS_SHARE * min(spec.roi_shape) * spacing_mm:

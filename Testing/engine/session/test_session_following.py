@@ -189,3 +189,17 @@ def test_a_seed_larger_than_a_region_is_followed_too():
     session.add(SeedMask(ellipsoid(grid, centre, (8.0, 8.0, 80.0))))
 
     assert dice(session.predict().mask, truth) > 0.95
+
+
+def test_an_object_too_small_for_the_start_spacing_is_looked_for_at_the_finest():
+    grid = oblique_grid(spacing_ijk_mm=(1.6, 1.4, 1.9))
+    centre = grid.kji_to_lps((20, 26, 30))
+    truth = ellipsoid(grid, centre, (3.2, 3.2, 3.2))  # about a third of one 8 mm voxel
+    coarse = session_on(hot(grid, truth), roi_shape=(32, 32, 32), spacings_mm=(8.0,))
+    fine = session_on(hot(grid, truth), roi_shape=(32, 32, 32), spacings_mm=(8.0, 1.5))
+    for session in (coarse, fine):
+        session.add(Point(tuple(centre)))
+
+    assert not coarse.predict().mask.any()
+    assert dice(fine.predict().mask, truth) > 0.8
+    assert len(fine.model.encoded) == 2
