@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +15,7 @@ from SegAnyPETLib.data.dicom_values import faults_named, text
 from SegAnyPETLib.errors import DICOMError
 
 MAX_FILE_BYTES = 4 * 1024**3  # beyond any PET object; a header is never a reason to read more
+LARGEST_HEADER_ELEMENT = 1 << 20
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 
 
@@ -93,20 +95,44 @@ def looks_like_dicom_name(path: Path) -> bool:
     return path.suffix.lower() in _DICOM_SUFFIXES
 
 
-def read_dataset(path: Path, *, with_pixels: bool) -> FileDataset:
-    """Read one DICOM file; its elements stay raw bytes until asked for.
-
-    Args:
-        path: The file.
-        with_pixels: False stops before the pixel data.
+def read_header(path: Path) -> FileDataset:
+    """Read one DICOM file up to its pixels; its elements stay raw bytes, and those beyond 1 MB are skipped.
 
     Raises:
         DICOMError: The file is no DICOM file, damaged, truncated, too large, or of a deflated transfer syntax.
     """
+    return _read(path, stop_before_pixels=True, defer_size=LARGEST_HEADER_ELEMENT)
+
+
+def read_with_pixels(path: Path, *, only: Sequence[str] = ()) -> FileDataset:
+    """Read one DICOM file with its pixels; its elements stay raw bytes.
+
+    Args:
+        path: The file.
+        only: Keywords to read; all where none are given.
+
+    Raises:
+        DICOMError: As for `read_header`.
+    """
+    return _read(path, specific_tags=list(only) or None)
+
+
+def _read(
+    path: Path,
+    *,
+    stop_before_pixels: bool = False,
+    defer_size: int | None = None,
+    specific_tags: list[str] | None = None,
+) -> FileDataset:
     with faults_named(f"{path} cannot be read as DICOM"), path.open("rb") as file:
         _check_before_reading(path, file)
         reader = _ClampedReader(file, name=str(path))
-        dataset = pydicom.dcmread(reader, stop_before_pixels=not with_pixels)
+        dataset = pydicom.dcmread(
+            reader,
+            stop_before_pixels=stop_before_pixels,
+            defer_size=defer_size,
+            specific_tags=specific_tags,
+        )
     _check_complete(path, dataset)
     return dataset
 

@@ -16,7 +16,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import BaseTag
 
-from SegAnyPETLib.data.dicom_files import read_dataset
+from SegAnyPETLib.data.dicom_files import read_with_pixels
 from SegAnyPETLib.data.dicom_values import items, number, text
 from SegAnyPETLib.data.pet_header import PETHeader, SliceHeader, series_header
 from SegAnyPETLib.data.pixels import rescaled, stored_planes
@@ -63,7 +63,7 @@ def read_multiframe(path: Path) -> tuple[NDArray[np.float32], Grid, PETHeader, t
         InconsistentSeriesError: Frames do not make up one volume, or are not as many as announced.
         DICOMError: The file is damaged.
     """
-    dataset = read_dataset(path, with_pixels=True)
+    dataset = read_with_pixels(path)
     frames = _frame_headers(dataset, name=path.name)
     names = [f"frame {n + 1} of {path.name}" for n in range(len(frames))]
     for frame, name in zip(frames, names, strict=True):

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
 
-from SegAnyPETLib.data.dicom_files import read_dataset
+from SegAnyPETLib.data.dicom_files import read_header, read_with_pixels
 from SegAnyPETLib.data.dicom_values import number, text
 from SegAnyPETLib.data.enhanced_pet import read_multiframe
 from SegAnyPETLib.data.pet_header import PETHeader, SliceHeader, series_header
-from SegAnyPETLib.data.pixels import rescaled, stored_planes
+from SegAnyPETLib.data.pixels import PIXEL_KEYWORDS, rescaled, stored_planes
 from SegAnyPETLib.data.planes import check_static, plane_of
 from SegAnyPETLib.data.series_choice import (
     MULTIFRAME_CLASSES,
@@ -108,7 +108,7 @@ def _content_of(path: Path, series_instance_uid: str | None) -> tuple[FolderCont
     if not path.is_file():
         msg = f"Expected a folder or a DICOM file; found nothing at {path}. Check the path."
         raise InputError(msg)
-    dataset = read_dataset(path, with_pixels=False)
+    dataset = read_header(path)
     uid = text(dataset, "SeriesInstanceUID")
     if series_instance_uid not in (None, uid):
         msg = f"{path} belongs to series {uid}, not to {series_instance_uid}. Give its folder, or leave out the UID."
@@ -212,5 +212,5 @@ def _rescaled_volume(paths: tuple[Path, ...], slices: tuple[SliceHeader, ...], g
 
 
 def _rescaled_plane(path: Path, header: SliceHeader) -> NDArray[np.float32]:
-    stored = stored_planes(read_dataset(path, with_pixels=True), frames=1, name=path.name)[0]
+    stored = stored_planes(read_with_pixels(path, only=PIXEL_KEYWORDS), frames=1, name=path.name)[0]
     return rescaled(stored, slope=header.rescale_slope, intercept=header.rescale_intercept, name=path.name)

@@ -15,6 +15,21 @@ from SegAnyPETLib.data.dicom_values import faults_named, number, tag_text, text
 from SegAnyPETLib.errors import DICOMError, MissingTagError
 
 LARGEST_PLANE = 4096 * 4096  # pixels; the largest PET planes have 1024 x 1024
+PIXEL_KEYWORDS = (
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "PlanarConfiguration",
+    "NumberOfFrames",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "ExtendedOffsetTable",
+    "ExtendedOffsetTableLengths",
+    "PixelData",
+)  # what decoding needs
 IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _NATIVE = (IMPLICIT_LITTLE_ENDIAN, "1.2.840.10008.1.2.1", EXPLICIT_BIG_ENDIAN)

@@ -13,7 +13,7 @@ from SegAnyPETLib.data.dicom_files import (
     candidate_files,
     has_dicom_magic,
     looks_like_dicom_name,
-    read_dataset,
+    read_header,
     series_of_damaged_file,
 )
 from SegAnyPETLib.data.dicom_values import items, text, texts
@@ -166,7 +166,7 @@ def attenuation_corrected(dataset: FileDataset) -> bool | None:
 
 def _opened(path: Path, content: FolderContent) -> FileDataset | None:
     if has_dicom_magic(path):
-        return read_dataset(path, with_pixels=False)
+        return read_header(path)
     if looks_like_dicom_name(path):
         content.unreadable.append(UnreadableFile(path, "is named like DICOM but has no DICM at byte 128"))
     else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -82,7 +81,7 @@ def read_volume_with_fields(path: Path | str, *, non_finite: NonFinite = "refuse
     else:
         msg = f"Expected .nii, .nii.gz, .nrrd or .mha; found {path.name}. Convert it, or give a DICOM folder."
         raise InputError(msg)
-    return VolumeFile(_finite(array, path, non_finite), grid, MappingProxyType(fields))
+    return VolumeFile(_finite(array, path, non_finite), grid, fields)
 
 
 def _finite(array: NDArray[np.float32], path: Path, non_finite: NonFinite) -> NDArray[np.float32]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal, get_args
 
 import numpy as np
@@ -69,9 +68,7 @@ def read_suv_image(
     inputs = {"units in the file": said or "not said"}
     if suv_factor is not None:
         inputs["factor to SUV"] = f"{suv_factor:.10g} (stated by the caller)"
-    provenance = SUVProvenance(
-        source=f"image file, units {units}", formula=formula, inputs=MappingProxyType(inputs), warnings=doubts
-    )
+    provenance = SUVProvenance(source=f"image file, units {units}", formula=formula, inputs=inputs, warnings=doubts)
     return SUVVolume(array, volume.grid, kind, provenance)
 
 

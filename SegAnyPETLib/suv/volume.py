@@ -149,7 +149,7 @@ def compute_suv(series: PETSeries, *, kind: SUVKind = "bw", stated: StatedValues
         source=f"PET DICOM series, Units {series.units}",
         formula=audit.formula,
         reference_time_source=audit.reference_time_source,
-        inputs=MappingProxyType(dict(audit.inputs)),
+        inputs=dict(audit.inputs),
         warnings=(*series.warnings, *audit.warnings),
     )
     return SUVVolume(array, series.grid, kind, provenance)

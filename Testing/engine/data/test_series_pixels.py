@@ -141,6 +141,18 @@ def test_element_length_of_four_gigabytes_allocates_nothing(tmp_path):
     assert peak < 20e6
 
 
+def test_private_element_of_many_megabytes_is_not_read(tmp_path):
+    slices = pet_slices()
+    for dataset in slices[:2]:
+        dataset.private_block(0x0029, "SOMEBODY", create=True).add_new(0x10, "OB", bytes(30_000_000))
+    write_slices(tmp_path, slices)
+    tracemalloc.start()
+    assert np.array_equal(read_pet_series(tmp_path).values, stored_values() * 0.5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
+
+
 def test_deflated_bomb_is_not_inflated(tmp_path):
     path = write_slices(tmp_path, pet_slices())[0]
     raw = path.read_bytes()

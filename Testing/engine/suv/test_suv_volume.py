@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -70,6 +71,16 @@ def test_provenance_shows_formula_inputs_and_reference_time_and_no_identity(tmp_
     assert provenance.inputs["patient weight (kg)"].startswith("74 ")
     for secret in ("Nobody", "NOBODY", "20250101", "1.2.826"):
         assert secret not in shown
+
+
+def test_volume_travels_to_another_process(tmp_path):
+    write_slices(tmp_path, pet_slices())
+    volume = compute_suv(read_pet_series(tmp_path))
+    copy = pickle.loads(pickle.dumps(volume))
+
+    assert np.array_equal(copy.array, volume.array)
+    assert copy.grid == volume.grid
+    assert copy.provenance == volume.provenance
 
 
 def test_conversion_leaves_the_series_as_it_was(tmp_path):
