@@ -205,7 +205,7 @@ def _depth_share(shape: tuple[int, int, int]) -> FloatArray:
     return np.asarray(np.minimum(np.minimum(d[:, None, None], h[None, :, None]), w[None, None, :]))
 
 
-@lru_cache(maxsize=4)  # successive clicks ask for the same regions
+@lru_cache(maxsize=8)  # successive clicks ask for the same regions
 def _nearest_inside(grid: Grid, image_grid: Grid) -> tuple[NDArray[np.int32], ...] | None:
     """For each voxel of `grid` the index of the nearest one inside the image; None when all or none are inside."""
     inside = voxels_inside(grid, image_grid)
