@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     if ("{fold}" in options.model) != (options.folds is not None):
         options.usage_error("--folds N and a --model path with {fold} go together")
     protocol = EvaluationProtocol(options.clicks, options.first_click, options.cut_faces, options.seed)
-    names = options.cases.split(",") if options.cases else None
+    names = [name.strip() for name in options.cases.split(",")] if options.cases else None
     folders = find_cases(options.data, names=names, fold=options.fold)
     if options.save_masks is not None:
         _make_folder(options.save_masks)

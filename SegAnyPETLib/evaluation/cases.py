@@ -7,6 +7,7 @@ DATA/CASE/gtv.nii.gz    reference mask on the same grid; everything above 0.5 be
 from __future__ import annotations
 
 import re
+import warnings
 import zlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from SegAnyPETLib.errors import GeometryError, InputError
+from SegAnyPETLib.errors import GeometryError, InputError, SegAnyPETWarning
 from SegAnyPETLib.geometry import VoxelBox
 
 if TYPE_CHECKING:
@@ -47,17 +48,23 @@ def find_cases(
     """The case folders of `data`, sorted by name.
 
     Args:
-        data: Folder of case folders; folders without both files are not cases.
+        data: Folder of case folders.
         names: Only these cases.
         fold: (k, n): only cases whose number (the last digits of the name) leaves the rest k when divided
             by n. A fixed rule, so that everybody's folds are the same.
 
     Raises:
         InputError: There is no case, a named case is missing, or a case has no number to make folds from.
+
+    Warns:
+        SegAnyPETWarning: A folder has an image and no reference; it is no case.
     """
-    found = tuple(
-        sorted(path.parent for path in data.glob(f"*/{IMAGE_NAME}") if (path.parent / REFERENCE_NAME).is_file())
-    )
+    with_image = sorted(path.parent for path in data.glob(f"*/{IMAGE_NAME}"))
+    found = tuple(path for path in with_image if (path / REFERENCE_NAME).is_file())
+    if found and len(found) < len(with_image):
+        left_out = ", ".join(path.name for path in with_image if path not in found)
+        msg = f"Left out {left_out}: no {REFERENCE_NAME} beside {IMAGE_NAME}."
+        warnings.warn(msg, SegAnyPETWarning, stacklevel=2)
     if not found:
         msg = f"Expected folders CASE/{IMAGE_NAME} with CASE/{REFERENCE_NAME} in {data}; found none. Check --data."
         raise InputError(msg)

@@ -51,6 +51,8 @@ def test_the_same_run_twice_gives_the_same_figures(cases, capsys):
         for case in document["cases"]:
             for click in case["clicks"]:
                 del click["seconds"]
+        for figures in document["summary"]["after_click"].values():
+            del figures["seconds"]
         del document["summary"]["seconds"], document["about"]
         documents.append(document)
     assert documents[0] == documents[1]
@@ -101,6 +103,14 @@ def test_what_goes_wrong_is_one_line_and_a_code(cases, tmp_path, capsys, words, 
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_a_case_without_reference_is_left_out_and_named(cases, capsys):
+    (cases / "CASE_002" / "gtv.nii.gz").unlink()
+    assert run(cases, "--clicks", 1) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("2 cases")
+    assert "CASE_002" in captured.err
 
 
 def test_a_folder_without_cases_is_code_3(tmp_path, capsys):
