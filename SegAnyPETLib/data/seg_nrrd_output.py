@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 
 from SegAnyPETLib.data.atomic import write_atomically
 from SegAnyPETLib.data.nifti_output import require_ending
-from SegAnyPETLib.data.segment import Code, Segment, Terminology, require_segments
+from SegAnyPETLib.data.segment import Segment, require_segments
+from SegAnyPETLib.data.slicer_terminology import slicer_terminology_entry
 from SegAnyPETLib.geometry import Grid, VoxelBox
 
-# The list that holds the neoplasm types and the organs; Slicer looks terms up by code and tells the list by this name.
-TYPE_LIST = "Segmentation category and type - DICOM master list"
-REGION_LIST = "Anatomic codes - DICOM master list"
 _WHOLE = {
     "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
     "Segmentation_MasterRepresentation": "Binary labelmap",
@@ -68,16 +66,6 @@ def assign_layers(segments: Sequence[Segment]) -> tuple[int, ...]:
         counts[layer] += 1
         chosen.append(layer)
     return tuple(chosen)
-
-
-def slicer_terminology_entry(terminology: Terminology) -> str:
-    """The terminology as Slicer keeps it in a segment's `TerminologyEntry` tag."""
-
-    def triple(code: Code | None) -> str:
-        return "^^" if code is None else f"{code.scheme}^{code.value}^{code.meaning}"
-
-    typed = "~".join(triple(c) for c in (terminology.category, terminology.type, terminology.type_modifier))
-    return f"{TYPE_LIST}~{typed}~{REGION_LIST}~{triple(terminology.region)}~^^"
 
 
 def _value_in_layer(layers: Sequence[int], index: int) -> int:

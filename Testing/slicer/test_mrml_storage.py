@@ -4,7 +4,7 @@ import slicer
 import vtk
 from mrml_nodes import GEOMETRIES, SHAPE_KJI, add_segmentation, add_volume, read_segment, sphere
 
-from SegAnyPETLib.data.seg_nrrd_output import slicer_terminology_entry, write_seg_nrrd
+from SegAnyPETLib.data.seg_nrrd_output import write_seg_nrrd
 from SegAnyPETLib.data.segment import LESION, LYMPH_NODE, ORGAN_TERMS, Code, Segment, Terminology
 from SegAnyPETLib.geometry import VoxelBox
 from SegAnyPETLib.mrml.frames import gridFromVolumeNode
@@ -100,15 +100,6 @@ def test_a_segment_without_terminology_has_none(a_scene, a_volume, tag):
     else:
         segment.SetTag("TerminologyEntry", tag)
     assert terminologyFromSegment(node, segmentID) is None
-
-
-def test_the_tag_is_the_same_in_the_scene_and_in_our_own_files(a_scene, a_volume):
-    node, (segmentID,) = add_segmentation(a_scene, a_volume, [np.ones(SHAPE_KJI, bool)])
-    for terminology in PRESETS.values():
-        setTerminology(node, segmentID, terminology)
-        value = vtk.reference("")
-        node.GetSegmentation().GetSegment(segmentID).GetTag("TerminologyEntry", value)
-        assert str(value) == slicer_terminology_entry(terminology)
 
 
 def test_our_own_seg_nrrd_opens_in_slicer_as_the_same_segments(a_scene, a_volume, tmp_path):

@@ -12,7 +12,8 @@ import SimpleITK
 from three_segments import ORIENTATIONS, awkward_grid, some_segments, sorted_points, world_points
 
 from SegAnyPETLib.data import Segment, write_seg_nrrd
-from SegAnyPETLib.data.seg_nrrd_output import assign_layers, slicer_terminology_entry
+from SegAnyPETLib.data.seg_nrrd_output import assign_layers
+from SegAnyPETLib.data.slicer_terminology import slicer_terminology_entry
 from SegAnyPETLib.errors import GeometryError, OutputError
 
 
