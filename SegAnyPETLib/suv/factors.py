@@ -100,12 +100,16 @@ def _from_counts(header: PETHeader, stated: StatedValues, audit: Audit) -> Float
         )
     if header.units == "BQML":
         return _from_activity(header, stated, audit)
-    if header.units != "CNTS":
-        msg = (
-            f"Units (0054,1001) should be BQML, CNTS, GML or CM2ML; found {header.units}. "
-            "Export the series in Bq/ml or as SUV."
-        )
-        raise SUVError(msg)
+    if header.units == "CNTS":
+        return _from_philips_counts(header, stated, audit)
+    msg = (
+        f"Units (0054,1001) should be BQML, CNTS, GML or CM2ML; found {header.units}. "
+        "Export the series in Bq/ml or as SUV."
+    )
+    raise SUVError(msg)
+
+
+def _from_philips_counts(header: PETHeader, stated: StatedValues, audit: Audit) -> FloatArray:
     suv = [item.philips_suv_factor or 0.0 for item in header.slices]
     if all(factor > 0 for factor in suv):
         audit.formula = "SUVbw = counts · Philips SUV scale factor (7053,1000)"

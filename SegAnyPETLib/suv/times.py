@@ -71,18 +71,7 @@ def reference_times(
     if header.series_at <= min(acquired) + timedelta(seconds=CLOCK_TOLERANCE_S):
         audit.reference_time_source = "SeriesDate (0008,0021) and SeriesTime (0008,0031)"
         return (header.series_at,) * count
-    if all(item.frame_reference_time_s == 0 for item in header.slices):
-        audit.reference_time_source = "earliest AcquisitionTime (0008,0032)"
-        audit.doubt(
-            "SeriesTime (0008,0031) lies after the acquisition and FrameReferenceTime (0054,1300) is 0 everywhere: the "
-            "earliest AcquisitionTime (0008,0032) is taken as the time of decay correction, as QIBA advises."
-        )
-        return (min(acquired),) * count
-    audit.reference_time_source = (
-        "computed back from AcquisitionTime (0008,0032), ActualFrameDuration (0018,1242) and FrameReferenceTime "
-        "(0054,1300), because SeriesTime (0008,0031) lies after the acquisition"
-    )
-    return _computed_back(header, acquired, half_life_s=half_life_s)
+    return _reference_of_late_series(header, acquired, audit, half_life_s=half_life_s)
 
 
 def acquisition_times(header: PETHeader) -> tuple[datetime, ...]:
@@ -169,6 +158,23 @@ def _header_offset(header: PETHeader) -> timedelta | None:
     if start is not None and clock is not None and start.replace(tzinfo=None).time() == clock:
         return start.utcoffset()
     return None
+
+
+def _reference_of_late_series(
+    header: PETHeader, acquired: tuple[datetime, ...], audit: Audit, *, half_life_s: float
+) -> tuple[datetime, ...]:
+    if all(item.frame_reference_time_s == 0 for item in header.slices):
+        audit.reference_time_source = "earliest AcquisitionTime (0008,0032)"
+        audit.doubt(
+            "SeriesTime (0008,0031) lies after the acquisition and FrameReferenceTime (0054,1300) is 0 everywhere: the "
+            "earliest AcquisitionTime (0008,0032) is taken as the time of decay correction, as QIBA advises."
+        )
+        return (min(acquired),) * len(acquired)
+    audit.reference_time_source = (
+        "computed back from AcquisitionTime (0008,0032), ActualFrameDuration (0018,1242) and FrameReferenceTime "
+        "(0054,1300), because SeriesTime (0008,0031) lies after the acquisition"
+    )
+    return _computed_back(header, acquired, half_life_s=half_life_s)
 
 
 def _computed_back(header: PETHeader, acquired: tuple[datetime, ...], *, half_life_s: float) -> tuple[datetime, ...]:
