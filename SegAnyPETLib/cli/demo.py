@@ -16,7 +16,7 @@ from SegAnyPETLib.cli.exit_codes import ExitCode
 from SegAnyPETLib.cli.options import add_common, add_model, load_chosen_model
 from SegAnyPETLib.cli.outputs import Finding, parse_output, write_outputs
 from SegAnyPETLib.cli.study import read_study
-from SegAnyPETLib.errors import OutputError
+from SegAnyPETLib.errors import ModelError, OutputError
 
 if TYPE_CHECKING:
     from SegAnyPETLib.phantom import PhantomObject
@@ -77,7 +77,8 @@ def run(options: argparse.Namespace) -> int:
         progress.next_step("reading DICOM")
         study = read_study(series_folder)
         progress.next_step("loading the model")
-        session = InteractiveSession(load_chosen_model(options))
+        model = load_chosen_model(options)
+        session = InteractiveSession(model)
         results = []
         for lesion in phantom.lesions:
             progress.next_step(lesion.name)
@@ -85,10 +86,14 @@ def run(options: argparse.Namespace) -> int:
         progress.next_step("writing results")
         outputs = [parse_output(str(options.out / name)) for name in OUTPUT_NAMES]
         found = [result for result in results if result.finding.mask.any()]
-        measures = write_outputs(outputs, study, [result.finding for result in found], model=options.model)
+        if not found:
+            msg = f"Expected lesions of the phantom; the model {model.spec.name} found none. Choose another model."
+            raise ModelError(msg)
+        measures = write_outputs(outputs, study, [result.finding for result in found], model=model.spec.name)
     seconds = time.perf_counter() - started
     difference = float(np.abs(study.image.array - phantom.activity_suv).max())
-    rows = [_row(result, measures[found.index(result)] if result in found else None) for result in results]
+    measured = {result.truth.name: measure for result, measure in zip(found, measures, strict=True)}
+    rows = [_row(result, measured.get(result.truth.name)) for result in results]
     if options.json:
         write_json(_json_object(options, rows, difference, seconds))
     else:

@@ -91,10 +91,10 @@ def run(options: argparse.Namespace) -> int:
         )
         require_writable(options.out, study)
         prompts = read_prompts(options, study)
-        prediction = _predict(options, study, prompts, progress)
+        prediction, model_name = _predict(options, study, prompts, progress)
         progress.next_step("writing")
         finding = Finding(options.label, prediction.mask, tuple(prompts), prediction.score)
-        measures = write_outputs(options.out, study, [finding], model=options.model)
+        measures = write_outputs(options.out, study, [finding], model=model_name)
     seconds = time.perf_counter() - started
     if options.json:
         write_json(_json_object(options, study, prompts, prediction, measures[0], seconds))
@@ -140,11 +140,13 @@ def read_prompts(options: argparse.Namespace, study: Study) -> list[Point | Box 
 
 def _predict(
     options: argparse.Namespace, study: Study, prompts: Sequence[Point | Box | SeedMask], progress: Progress
-) -> Prediction:
+) -> tuple[Prediction, str]:
+    """The prediction, and the model's name for the files: a path typed by the user may hold names of people."""
     from SegAnyPETLib.session import InteractiveSession
 
     progress.next_step("loading the model")
-    session = InteractiveSession(load_chosen_model(options))
+    model = load_chosen_model(options)
+    session = InteractiveSession(model)
     session.set_image(study.image)
     for prompt in prompts:
         session.add(prompt)
@@ -156,7 +158,7 @@ def _predict(
             "the lesion, or add a box."
         )
         raise PromptError(msg)
-    return prediction
+    return prediction, model.spec.name
 
 
 def _json_object(

@@ -3,50 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
+from ball_model import BallModel
 
 import SegAnyPETLib.model
 from SegAnyPETLib.data import write_mask_nifti, write_volume_nifti
 from SegAnyPETLib.errors import ModelError
 from SegAnyPETLib.geometry import Grid
 from SegAnyPETLib.phantom import centred_grid, nema_phantom, write_phantom_series
-
-BALL_MM = 14.0
-PREPROCESSING = SimpleNamespace(
-    roi_shape=(32, 32, 32),
-    spacings_mm=(4.0,),
-    tensor_axes="kji_lps",
-    normalization="log_suv",
-    mask_prompt_first="none",
-    points="accumulate",
-    mask_stride=1,
-    mask_shape=(32, 32, 32),
-)
-
-
-class BallModel:
-    """Answers with balls of 14 mm around the positive clicks, less those around the negative ones."""
-
-    spec = SimpleNamespace(name="ball", preprocessing=PREPROCESSING)
-    weights_path = None
-
-    def encode(self, volume):
-        return volume
-
-    def decode(self, embedding, *, points=None, mask_logits=None):
-        import torch
-
-        coordinates, labels = points
-        axes = torch.meshgrid(*[torch.arange(32.0)] * 3, indexing="ij")
-        logits = torch.full((32, 32, 32), -6.0)
-        for position, label in zip(coordinates[0], labels[0], strict=True):
-            distance = torch.sqrt(sum((axis - at) ** 2 for axis, at in zip(axes, position, strict=True)))
-            ball = BALL_MM / 4.0 - distance
-            logits = torch.maximum(logits, ball) if label == 1 else torch.minimum(logits, -ball)
-        return logits[None, None], torch.ones(1, 1)
 
 
 @dataclass(frozen=True)
@@ -102,8 +67,3 @@ def cases(tmp_path):
         write_volume_nifti(folder / "pet.nii.gz", phantom.activity_suv, grid=grid)
         write_mask_nifti(folder / "gtv.nii.gz", phantom.objects[0].mask, grid=grid)
     return tmp_path / "cases"
-
-
-def ball_volume_ml(radius_mm: float = BALL_MM) -> float:
-    """Volume of the ball the model answers with."""
-    return float(4 / 3 * np.pi * radius_mm**3 / 1000.0)

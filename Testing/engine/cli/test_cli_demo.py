@@ -7,6 +7,7 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
+from ball_model import BallModel
 
 import SegAnyPETLib.phantom
 from SegAnyPETLib.cli import main
@@ -66,6 +67,15 @@ def test_its_files_agree_with_each_other(tmp_path):
 def test_the_demo_can_be_run_again_into_the_same_folder(tmp_path):
     assert run(tmp_path) == 0
     assert run(tmp_path) == 0
+
+
+def test_a_model_that_finds_nothing_is_code_5_and_writes_no_result(tmp_path, monkeypatch, capsys):
+    import torch
+
+    nothing = torch.full((1, 1, 32, 32, 32), -6.0), torch.ones(1, 1)
+    monkeypatch.setattr(BallModel, "decode", lambda *_, **__: nothing)
+    assert run(tmp_path) == 5
+    assert [path.name for path in tmp_path.iterdir()] == ["PET"]
 
 
 def test_a_folder_of_somebody_elses_is_left_alone(tmp_path, capsys):

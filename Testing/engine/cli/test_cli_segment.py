@@ -7,6 +7,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from ball_model import BallModel
 from scipy import ndimage
 
 from SegAnyPETLib.cli import main
@@ -142,6 +143,16 @@ def test_wrong_usage_leaves_with_code_2(a_study, words):
     with pytest.raises(SystemExit) as left:
         run(a_study.nifti, *words)
     assert left.value.code == 2
+
+
+def test_a_model_that_finds_nothing_is_code_4_and_writes_nothing(a_study, tmp_path, capsys, monkeypatch):
+    import torch
+
+    nothing = torch.full((1, 1, 32, 32, 32), -6.0), torch.ones(1, 1)
+    monkeypatch.setattr(BallModel, "decode", lambda *_, **__: nothing)
+    assert run(a_study.nifti, "--point", a_study.click, "--out", tmp_path / "m.nii.gz") == 4
+    assert "found none" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_model_is_code_5(a_study, tmp_path, capsys):
