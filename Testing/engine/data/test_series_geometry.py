@@ -59,7 +59,7 @@ def test_source_files_follow_the_slices(tmp_path):
     assert list(read_pet_series(tmp_path).source_files) == paths
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     angles=st.tuples(*[st.floats(-3.1, 3.1)] * 3),
     spacing=st.tuples(*[st.floats(0.7, 9.0)] * 3),
