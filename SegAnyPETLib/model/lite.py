@@ -132,6 +132,8 @@ class LiteNetwork(nn.Module):
         super().__init__()
         self.encoder = ImageEncoder()
         self.decoder = PromptedDecoder()
+        # Channels last: a click costs a quarter less (64 voxels a side, 2 AMD EPYC cores), a training step a third.
+        self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # missing in torch's own types
 
     def encode(self, volume: Tensor) -> LiteEmbedding:
         """Features of a crop.
@@ -139,6 +141,7 @@ class LiteNetwork(nn.Module):
         Args:
             volume: ln(1 + SUV), (B, 1, D, H, W), sides divisible by 16.
         """
+        volume = volume.contiguous(memory_format=torch.channels_last_3d)
         return LiteEmbedding(volume, self.encoder(volume))
 
     def decode(

@@ -68,7 +68,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     place = torch.device(device)
     torch.manual_seed(config.seed)
-    network = _new_network(place)
+    network = LiteNetwork().to(place)
     if initial_weights is not None:
         network.load_state_dict(load_file(initial_weights))
     averaged = {k: v.detach().clone() for k, v in network.state_dict().items()}
@@ -104,13 +104,6 @@ def train(
     return weights
 
 
-def _new_network(place: torch.device) -> LiteNetwork:
-    """A network with channels-last weights: 1.3 times faster (batch of 4, 48 voxels a side, 2 AMD EPYC cores)."""
-    network = LiteNetwork().to(place)
-    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # missing in torch's own types
-    return network
-
-
 def _click_loss(
     network: LiteNetwork, rng: np.random.Generator, scenes: list[Scene], config: TrainingConfig, place: torch.device
 ) -> Tensor:
@@ -119,7 +112,7 @@ def _click_loss(
     clicks = Clicks(rng, scenes)
     mask_logits = sample_mask_prompt(rng, scenes, place) if rng.random() < COARSE_MASK_PROMPT else None
     with torch.autocast(place.type, torch.bfloat16):
-        embedding = network.encode(volume.contiguous(memory_format=torch.channels_last_3d))
+        embedding = network.encode(volume)
         with torch.no_grad():
             for _ in range(_earlier_clicks(rng, config)):
                 points = clicks.to_tensors(place)
@@ -149,7 +142,7 @@ def _dice(a: Tensor, b: Tensor) -> Tensor:
 @torch.no_grad()
 def _validate(averaged: dict[str, Tensor], scenes: Sequence[Scene], place: torch.device) -> dict[str, float]:
     """Mean Dice of the averaged weights after one and three clicks on the fixed scenes."""
-    network = _new_network(place)
+    network = LiteNetwork().to(place)
     network.load_state_dict(averaged)
     network.eval()
     dices: dict[int, list[float]] = {1: [], 3: []}
