@@ -6,9 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Before torch is imported: handing out tiny tensors to threads costs more than it saves, on any number of cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# The same examples every time, and no deadline: a busy machine must not fail a test.
+settings.register_profile("gate", deadline=None, derandomize=True)
+settings.load_profile("gate")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
