@@ -70,15 +70,15 @@ def run(options: argparse.Namespace) -> int:
 
     started = time.perf_counter()
     with Progress(14, unit="step", is_quiet=options.quiet) as progress:
+        progress.next_step("loading the model")  # first, because this is what may fail
+        model = load_chosen_model(options)
+        session = InteractiveSession(model)
         progress.next_step("making the phantom")
         phantom = body_phantom(noise=Noise(NOISE_SEED))
         progress.next_step("writing DICOM")
         series_folder = write_phantom_series(phantom, _series_folder(options.out))
         progress.next_step("reading DICOM")
         study = read_study(series_folder)
-        progress.next_step("loading the model")
-        model = load_chosen_model(options)
-        session = InteractiveSession(model)
         results = []
         for lesion in phantom.lesions:
             progress.next_step(lesion.name)

@@ -78,6 +78,11 @@ def test_a_model_that_finds_nothing_is_code_5_and_writes_no_result(tmp_path, mon
     assert [path.name for path in tmp_path.iterdir()] == ["PET"]
 
 
+def test_an_unknown_model_is_code_5_before_anything_is_written(tmp_path, capsys):
+    assert main(["demo", "--out", str(tmp_path), "--model", "nobody", "--quiet"]) == 5
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_of_somebody_elses_is_left_alone(tmp_path, capsys):
     (tmp_path / "PET").mkdir()
     (tmp_path / "PET" / "mine.dcm").write_bytes(b"mine")
