@@ -23,7 +23,8 @@ from SegAnyPETLib.model.device import move, resolve_device
 def lite_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(31)
     path = tmp_path_factory.mktemp("weights") / "tried.safetensors"
-    save_file(build_network("lite").state_dict(), path, metadata={"licence": "CC-BY-4.0"})
+    state = {key: value.contiguous() for key, value in build_network("lite").state_dict().items()}
+    save_file(state, path, metadata={"licence": "CC-BY-4.0"})
     return path
 
 
