@@ -154,7 +154,7 @@ class Grid:
     @cached_property
     def lps_to_ijk(self) -> FloatArray:
         """Inverse of `ijk_to_lps`. Treat as read-only."""
-        matrix = np.linalg.inv(self.ijk_to_lps)
+        matrix = np.asarray(np.linalg.inv(self.ijk_to_lps), dtype=np.float64)
         matrix.setflags(write=False)
         return matrix
 

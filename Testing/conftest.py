@@ -10,6 +10,7 @@ from hypothesis import settings
 
 # Before torch is imported: handing out tiny tensors to threads costs more than it saves, on any number of cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # and threads that wait must not take the core from those that work
 
 # The same examples every time, and no deadline: a busy machine must not fail a test.
 settings.register_profile("gate", deadline=None, derandomize=True)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from SegAnyPETLib.errors import GeometryError, SegAnyPETWarning, SUVError
 from SegAnyPETLib.mrml.frames import Node, gridFromVolumeNode, lpsFromRAS, matrixFromArray
 from SegAnyPETLib.suv import SUVKind, SUVProvenance, SUVVolume
-from SegAnyPETLib.suv.image_file import plausibility_doubts
+from SegAnyPETLib.suv.plausibility import plausibility_doubts
 
 UNITS = {  # UCUM code and meaning, as Slicer's PET extension writes them
     "bw": ("{SUVbw}g/ml", "Standardized Uptake Value body weight"),
