@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from SegAnyPETLib.clicks import deepest_voxel
 from SegAnyPETLib.preprocess import Region
 from SegAnyPETLib.session.canvas import UNKNOWN_LOGIT, Canvas, Window
+from SegAnyPETLib.session.obedience import obey_clicks
 from SegAnyPETLib.session.prompt_clicks import box_field
 from SegAnyPETLib.session.prompts import Box
 from SegAnyPETLib.session.region_network import Click, RegionNetwork
@@ -51,14 +52,14 @@ class PromptedDecoder:
             start_box: A box whose ellipsoid becomes the mask prompt instead.
             extra_click: One more point, for regions that hold none of the user's.
         """
-        clicks = [click for click in self.clicks if region.contains(click.lps_mm)]
-        if self.network.preprocessing.points == "newest":
-            clicks = clicks[-1:]
+        orders = [click for click in self.clicks if region.contains(click.lps_mm)]
+        clicks = orders[-1:] if self.network.preprocessing.points == "newest" else list(orders)
         if extra_click is not None:
             clicks.append(extra_click)
         mask_logits = self._mask_prompt(region, canvas, start_box)
         logits = self.network.decode(region, clicks, mask_logits=mask_logits, cancel=self._cancel)
-        return Window.of(region, logits, step=len(self.clicks), image_grid=self.network.image.grid)
+        obeyed = obey_clicks(logits, region.grid_of(logits.shape), orders, suv=self.network.suv_in(region))
+        return Window.of(region, obeyed, step=len(self.clicks), image_grid=self.network.image.grid)
 
     def click_in_overlap(self, region: Region, canvas: Canvas) -> Click | None:
         """A positive point at the deepest voxel of the mask so far within `region`; None where there is no mask."""

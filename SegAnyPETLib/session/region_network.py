@@ -69,7 +69,7 @@ class RegionNetwork:
         import torch
 
         check_cancelled(cancel)
-        embedding = self.cache.get(region, lambda: self._encode(region))
+        embedding, _ = self._encoded(region)
         check_cancelled(cancel)
         points = None
         if clicks:
@@ -80,12 +80,20 @@ class RegionNetwork:
         logits, _ = self.model.decode(embedding, points=points, mask_logits=mask)
         return self._checked(_to_numpy(logits))
 
-    def _encode(self, region: Region) -> Any:  # whatever the model calls an embedding
+    def suv_in(self, region: Region) -> NDArray[np.float32]:
+        """The image in `region` at the resolution of the mask logits, (d, h, w): means of whole groups of voxels."""
+        return self._encoded(region)[1]
+
+    def _encoded(self, region: Region) -> tuple[Any, NDArray[np.float32]]:  # whatever the model calls an embedding
+        known: tuple[Any, NDArray[np.float32]] = self.cache.get(region, lambda: self._encode(region))
+        return known
+
+    def _encode(self, region: Region) -> tuple[Any, NDArray[np.float32]]:
         import torch
 
         volume = resample_to_region(self.image.array, self.image.grid, region)
         tensor = torch.from_numpy(normalize(volume, self.preprocessing.normalization))
-        return self.model.encode(tensor[None, None])
+        return self.model.encode(tensor[None, None]), _averaged(volume, self.preprocessing.mask_shape)
 
     def _checked(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         expected = tuple(self.preprocessing.mask_shape)
@@ -97,6 +105,12 @@ class RegionNetwork:
             msg = "Expected finite logits; the model gave NaN or infinity. Its weights may be damaged: verify them."
             raise ModelError(msg)
         return single
+
+
+def _averaged(volume: NDArray[np.float32], shape: Sequence[int]) -> NDArray[np.float32]:
+    """Means over equal groups of voxels, so that `shape` is left; the network's stride divides its region."""
+    groups = [n for side, wanted in zip(volume.shape, shape, strict=True) for n in (wanted, side // wanted)]
+    return np.asarray(volume.reshape(groups).mean(axis=(1, 3, 5)), dtype=np.float32)
 
 
 def check_cancelled(cancel: threading.Event | None) -> None:

@@ -1,0 +1,74 @@
+"""A click is an order: the mask must hold a positive click and spare a negative one.
+
+A network may leave a click unanswered, above all one against its own view of the image. What is then missing
+to `OBEYED_LOGIT` at the click is added there and, fading, to the tissue around it that looks alike, as a bilateral
+filter weighs neighbours (Tomasi and Manduchi 1998, ICCV, doi:10.1109/ICCV.1998.710815).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from SegAnyPETLib.geometry import Grid
+from SegAnyPETLib.session.region_network import Click
+
+FloatArray = NDArray[np.float32]
+
+OBEYED_LOGIT = 1.0  # probability 0.73 at the click itself
+REACH_MM = 10.0  # standard deviation of the fading with distance
+REACH_VOXELS = 1.0  # at least, so that a coarse grid can hold the correction
+LIKENESS = 0.25  # standard deviation of the fading with the difference of ln(1 + SUV), about a quarter of the uptake
+WEAKEST = 0.2  # of the weight the correction has at the click itself, between voxels of different uptake
+PASSES = 2  # clicks close to one another disturb each other
+
+
+def obey_clicks(logits: FloatArray, grid: Grid, clicks: Sequence[Click], *, suv: FloatArray) -> FloatArray:
+    """Correct logits where they contradict clicks; elsewhere, and where all are obeyed, they stay as they are.
+
+    Args:
+        logits: (d, h, w) on `grid`.
+        grid: Of the logits.
+        clicks: Inside the grid, oldest first; the newest is obeyed last.
+        suv: (d, h, w) on the same grid.
+
+    Returns:
+        (d, h, w) float32, a new array where anything was corrected.
+    """
+    corrected = logits
+    likeness = np.log1p(np.maximum(suv, 0.0))
+    for _ in range(PASSES):
+        for click in clicks:
+            corrected = _obey(corrected, grid, click, likeness)
+    return corrected
+
+
+def _obey(logits: FloatArray, grid: Grid, click: Click, likeness: FloatArray) -> FloatArray:
+    place = grid.lps_to_kji(click.lps_mm)
+    sign = 1.0 if click.positive else -1.0
+    missing = OBEYED_LOGIT - sign * _at(logits, place)
+    if missing <= 0:
+        return logits
+    weight = _weight(grid, place, likeness)
+    return (logits + np.float32(sign * missing / max(_at(weight, place), WEAKEST)) * weight).astype(np.float32)
+
+
+def _weight(grid: Grid, place: NDArray[np.float64], likeness: FloatArray) -> FloatArray:
+    """How much of the correction each voxel gets, 0 to 1."""
+    spacing = np.asarray(grid.spacing_kji_mm)
+    reach_mm = np.maximum(REACH_MM, REACH_VOXELS * spacing)
+    k, j, i = (
+        np.exp(-0.5 * ((np.arange(n) - p) * s / r) ** 2)
+        for n, p, s, r in zip(grid.shape_kji, place, spacing, reach_mm, strict=True)
+    )
+    near = k[:, None, None] * j[None, :, None] * i[None, None, :]
+    alike = np.exp(-0.5 * ((likeness - _at(likeness, place)) / LIKENESS) ** 2)
+    return np.asarray(near * alike, dtype=np.float32)
+
+
+def _at(values: FloatArray, place: NDArray[np.float64]) -> float:
+    """Linear interpolation at a continuous index; the border value holds beyond the outer centres."""
+    return float(ndimage.map_coordinates(values, place[:, None], order=1, mode="nearest")[0])
