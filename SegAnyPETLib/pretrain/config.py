@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from SegAnyPETLib.errors import ModelError
+
+SMALLEST_CROP = 48
+CROP_MULTIPLE = 16  # the network halves the crop four times
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -24,6 +29,10 @@ class TrainingConfig:
         ema_decay: Of the averaged weights, which are the ones kept.
         validate_every: Steps between validations on fixed synthetic scenes, and between checkpoints.
         exclude_fold: (k, n): real cases whose number is k modulo n are never seen.
+
+    Raises:
+        ModelError: A crop is not a multiple of 16, or smaller than 48 voxels: torch 2.13 leaves gradients of 3D
+            convolutions over 2 voxels a side uninitialized on the CPU (seen with bfloat16), and 32 voxels become 2.
     """
 
     steps: int = 3000
@@ -40,3 +49,9 @@ class TrainingConfig:
     ema_decay: float = 0.995
     validate_every: int = 250
     exclude_fold: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        for side in (self.crop_voxels, self.large_crop_voxels):
+            if side < SMALLEST_CROP or side % CROP_MULTIPLE:
+                msg = f"Expected crops of a multiple of {CROP_MULTIPLE}, at least {SMALLEST_CROP} voxels; found {side}."
+                raise ModelError(msg)

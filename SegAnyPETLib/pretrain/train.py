@@ -13,7 +13,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,52 @@ VALIDATION_SEED = 987_654
 QUALITY_WEIGHT = 0.1
 
 
+@dataclass
+class _Run:
+    """What a checkpoint holds: everything that changes while training."""
+
+    config: TrainingConfig
+    out: Path
+    network: LiteNetwork
+    optimizer: torch.optim.Optimizer
+    averaged: dict[str, Tensor]
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def save(self, step: int) -> None:
+        """Write checkpoint, history and curves after `step` steps."""
+        state = {
+            "config": _to_json(self.config),
+            "step": step,
+            "network": self.network.state_dict(),
+            "averaged": self.averaged,
+            "optimizer": self.optimizer.state_dict(),
+            "history": self.history,
+        }
+        with write_atomically(self.out / "checkpoint.pt") as path:
+            torch.save(state, path)
+        with write_atomically(self.out / "history.json") as path:
+            path.write_text(json.dumps({"config": asdict(self.config), "history": self.history}, indent=1))
+        write_curves(self.history, self.out / "curves.png")
+
+    def resume(self) -> int:
+        """Take everything from the checkpoint, where there is one, and return the next step."""
+        path = self.out / "checkpoint.pt"
+        if not path.is_file():
+            return 0
+        state: dict[str, Any] = torch.load(path, weights_only=True)  # Any: a dictionary of mixed values by design
+        if state["config"] != _to_json(self.config):
+            msg = (
+                f"{path} belongs to a run with other settings ({state['config']}). Choose another folder or delete it."
+            )
+            raise WeightsError(msg)
+        self.network.load_state_dict(state["network"])
+        for key, value in state["averaged"].items():
+            self.averaged[key].copy_(value)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.history.extend(state["history"])
+        return int(state["step"])
+
+
 def train(
     config: TrainingConfig,
     out: Path,
@@ -71,10 +117,10 @@ def train(
     network = LiteNetwork().to(place)
     if initial_weights is not None:
         network.load_state_dict(load_file(initial_weights))
-    averaged = {k: v.detach().clone() for k, v in network.state_dict().items()}
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    history: list[dict[str, float]] = []
-    start = _resume(out / "checkpoint.pt", config, network, averaged, optimizer, history)
+    averaged = {k: v.detach().clone() for k, v in network.state_dict().items()}
+    run = _Run(config, out, network, optimizer, averaged)
+    start = run.resume()
     validation = [sample_scene(np.random.default_rng([VALIDATION_SEED, n]), size=48) for n in range(VALIDATION_SCENES)]
 
     began = time.monotonic()
@@ -94,13 +140,13 @@ def train(
         recent.append(loss.item())
         if (step + 1) % config.validate_every == 0 or step + 1 == config.steps:
             dices = _validate(averaged, validation, place)
-            history.append({"step": step + 1, "loss": float(np.mean(recent)), **dices})
+            run.history.append({"step": step + 1, "loss": float(np.mean(recent)), **dices})
             recent.clear()
-            LOG.info("step %d, %.0f s: %s", step + 1, time.monotonic() - began, history[-1])
-            _save(out, config, step + 1, network, averaged, optimizer, history)
+            LOG.info("step %d, %.0f s: %s", step + 1, time.monotonic() - began, run.history[-1])
+            run.save(step + 1)
     weights = out / "lite.safetensors"
     with write_atomically(weights) as path:
-        save_file({k: v.contiguous().cpu() for k, v in averaged.items()}, path, metadata={"config": _to_json(config)})
+        save_file({k: v.contiguous().cpu() for k, v in averaged.items()}, path, metadata=_metadata(config))
     return weights
 
 
@@ -164,51 +210,8 @@ def _learning_rate(config: TrainingConfig, step: int) -> float:
     return config.learning_rate * warm_up * (0.01 + 0.99 * cosine)
 
 
-def _save(
-    out: Path,
-    config: TrainingConfig,
-    step: int,
-    network: LiteNetwork,
-    averaged: dict[str, Tensor],
-    optimizer: torch.optim.Optimizer,
-    history: list[dict[str, float]],
-) -> None:
-    state = {
-        "config": _to_json(config),
-        "step": step,
-        "network": network.state_dict(),
-        "averaged": averaged,
-        "optimizer": optimizer.state_dict(),
-        "history": history,
-    }
-    with write_atomically(out / "checkpoint.pt") as path:
-        torch.save(state, path)
-    with write_atomically(out / "history.json") as path:
-        path.write_text(json.dumps({"config": asdict(config), "history": history}, indent=1))
-    write_curves(history, out / "curves.png")
-
-
-def _resume(
-    path: Path,
-    config: TrainingConfig,
-    network: LiteNetwork,
-    averaged: dict[str, Tensor],
-    optimizer: torch.optim.Optimizer,
-    history: list[dict[str, float]],
-) -> int:
-    """Fill everything from the checkpoint, if there is one, and return the next step."""
-    if not path.is_file():
-        return 0
-    state: dict[str, Any] = torch.load(path, weights_only=True)  # Any: a dictionary of mixed values by design
-    if state["config"] != _to_json(config):
-        msg = f"{path} belongs to a run with other settings ({state['config']}). Choose another folder or delete it."
-        raise WeightsError(msg)
-    network.load_state_dict(state["network"])
-    for key, value in state["averaged"].items():
-        averaged[key].copy_(value)
-    optimizer.load_state_dict(state["optimizer"])
-    history.extend(state["history"])
-    return int(state["step"])
+def _metadata(config: TrainingConfig) -> dict[str, str]:
+    return {"architecture": "lite", "config": _to_json(config)}
 
 
 def _to_json(config: TrainingConfig) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import groupby
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from SegAnyPETLib.session.packed_mask import PackedMask
 from SegAnyPETLib.session.prompts import Box
 
 FloatArray = NDArray[np.float32]
+AnyFloat = TypeVar("AnyFloat", bound=np.floating[Any])
 
 RAMP_SHARE = 0.125  # share of a region's width over which a layer fades
 SEED_LOGIT = 6.0
@@ -65,13 +67,21 @@ class Window:
 
     @property
     def logits_on_image(self) -> NDArray[np.float16]:
-        """The logits with those outside the image replaced by the nearest inside.
+        """The logits with those outside the image replaced, see `on_image`."""
+        return self.on_image(self.logits)
+
+    def on_image(self, values: NDArray[AnyFloat]) -> NDArray[AnyFloat]:
+        """Values (d, h, w) of the window with those outside the image replaced by the nearest inside.
 
         Beyond the image the network sees zeros and says background; without this, interpolation would take an object
         that runs out of the image away from its outermost voxels.
         """
         nearest = _nearest_inside(self.grid, self.image_grid)
-        return self.logits if nearest is None else np.asarray(self.logits[nearest])
+        return values if nearest is None else np.asarray(values[nearest])
+
+    def corrected(self, change: FloatArray) -> Window:
+        """This window with `change` (d, h, w) added to its logits."""
+        return Window.of(self.region, self.logits + change, step=self.step, image_grid=self.image_grid)
 
     @property
     def depth_share(self) -> FloatArray:

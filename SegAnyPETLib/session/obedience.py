@@ -18,7 +18,8 @@ from SegAnyPETLib.session.region_network import Click
 
 FloatArray = NDArray[np.float32]
 
-OBEYED_LOGIT = 1.0  # probability 0.73 at the click itself
+LEAST_LOGIT = 0.1  # what counts as obeyed; more than 0, because the image's voxel is not quite at the click
+OBEYED_LOGIT = 1.0  # probability 0.73 at the click itself, where it was not
 REACH_MM = 10.0  # standard deviation of the fading with distance
 REACH_VOXELS = 1.0  # at least, so that a coarse grid can hold the correction
 LIKENESS = 0.25  # standard deviation of the fading with the difference of ln(1 + SUV), about a quarter of the uptake
@@ -26,8 +27,12 @@ WEAKEST = 0.2  # of the weight the correction has at the click itself, between v
 PASSES = 2  # clicks close to one another disturb each other
 
 
-def obey_clicks(logits: FloatArray, grid: Grid, clicks: Sequence[Click], *, suv: FloatArray) -> FloatArray:
-    """Correct logits where they contradict clicks; elsewhere, and where all are obeyed, they stay as they are.
+def change_to_obey(
+    logits: NDArray[np.floating], grid: Grid, clicks: Sequence[Click], *, suv: FloatArray
+) -> FloatArray | None:
+    """What must be added to logits that contradict clicks, so that all are obeyed.
+
+    A network that finds nothing at all in the region is left alone: that there is nothing is an answer too.
 
     Args:
         logits: (d, h, w) on `grid`.
@@ -36,24 +41,28 @@ def obey_clicks(logits: FloatArray, grid: Grid, clicks: Sequence[Click], *, suv:
         suv: (d, h, w) on the same grid.
 
     Returns:
-        (d, h, w) float32, a new array where anything was corrected.
+        (d, h, w), or None where every click is obeyed already.
     """
-    corrected = logits
+    if not (logits >= 0).any():
+        return None
+    start = logits.astype(np.float32)
+    corrected = start
     likeness = np.log1p(np.maximum(suv, 0.0))
     for _ in range(PASSES):
         for click in clicks:
             corrected = _obey(corrected, grid, click, likeness)
-    return corrected
+    return None if corrected is start else corrected - start
 
 
 def _obey(logits: FloatArray, grid: Grid, click: Click, likeness: FloatArray) -> FloatArray:
     place = grid.lps_to_kji(click.lps_mm)
     sign = 1.0 if click.positive else -1.0
-    missing = OBEYED_LOGIT - sign * _at(logits, place)
-    if missing <= 0:
+    answer = sign * _at(logits, place)
+    if answer >= LEAST_LOGIT:
         return logits
     weight = _weight(grid, place, likeness)
-    return (logits + np.float32(sign * missing / max(_at(weight, place), WEAKEST)) * weight).astype(np.float32)
+    amount = sign * (OBEYED_LOGIT - answer) / max(_at(weight, place), WEAKEST)
+    return logits + np.float32(amount) * weight
 
 
 def _weight(grid: Grid, place: NDArray[np.float64], likeness: FloatArray) -> FloatArray:

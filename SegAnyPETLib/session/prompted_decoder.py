@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from SegAnyPETLib.clicks import deepest_voxel
 from SegAnyPETLib.preprocess import Region
 from SegAnyPETLib.session.canvas import UNKNOWN_LOGIT, Canvas, Window
-from SegAnyPETLib.session.obedience import obey_clicks
+from SegAnyPETLib.session.obedience import change_to_obey
 from SegAnyPETLib.session.prompt_clicks import box_field
 from SegAnyPETLib.session.prompts import Box
 from SegAnyPETLib.session.region_network import Click, RegionNetwork
@@ -58,8 +58,11 @@ class PromptedDecoder:
             clicks.append(extra_click)
         mask_logits = self._mask_prompt(region, canvas, start_box)
         logits = self.network.decode(region, clicks, mask_logits=mask_logits, cancel=self._cancel)
-        obeyed = obey_clicks(logits, region.grid_of(logits.shape), orders, suv=self.network.suv_in(region))
-        return Window.of(region, obeyed, step=len(self.clicks), image_grid=self.network.image.grid)
+        window = Window.of(region, logits, step=len(self.clicks), image_grid=self.network.image.grid)
+        change = change_to_obey(
+            window.logits_on_image, window.grid, orders, suv=window.on_image(self.network.suv_in(region))
+        )
+        return window if change is None else window.corrected(change)
 
     def click_in_overlap(self, region: Region, canvas: Canvas) -> Click | None:
         """A positive point at the deepest voxel of the mask so far within `region`; None where there is no mask."""

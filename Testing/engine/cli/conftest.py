@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from ball_model import BallModel
+from typed_ball_model import BallModel
 
 import SegAnyPETLib.model
 from SegAnyPETLib.data import write_mask_nifti, write_volume_nifti
@@ -43,7 +43,7 @@ def a_study(tmp_path_factory) -> AStudy:
 
 
 @pytest.fixture
-def ball_model(monkeypatch) -> None:
+def typed_ball_model(monkeypatch) -> None:
     """`load_model` gives the ball model for the name "ball", and no other."""
 
     def load(name, **options):

@@ -121,14 +121,14 @@ def test_a_model_that_is_not_here_is_code_5(a_study, tmp_path, capsys, monkeypat
     assert segment_error(capsys, *words)[0] == 5
 
 
-@pytest.mark.usefixtures("ball_model")
+@pytest.mark.usefixtures("typed_ball_model")
 def test_a_name_below_a_file_cannot_be_written(a_study, tmp_path, capsys):
     (tmp_path / "file").write_text("no folder")
     words = [a_study.nifti, "--point", a_study.click, "--model", "ball", "--out", tmp_path / "file" / "out.nii.gz"]
     assert segment_error(capsys, *words)[0] == 6
 
 
-@pytest.mark.usefixtures("ball_model")
+@pytest.mark.usefixtures("typed_ball_model")
 def test_a_full_disk_leaves_nothing_half_written(a_study, tmp_path, capsys, monkeypatch):
     def full(self, target):
         raise OSError(28, "No space left on device")

@@ -7,7 +7,7 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
-from ball_model import BallModel
+from typed_ball_model import BallModel
 
 import SegAnyPETLib.phantom
 from SegAnyPETLib.cli import main
@@ -17,7 +17,7 @@ NAMES = ["PET", "lesions.csv", "lesions.dcm", "lesions.json", "lesions.nii.gz", 
 
 
 @pytest.fixture(autouse=True)
-def a_small_phantom(monkeypatch, ball_model):
+def a_small_phantom(monkeypatch, typed_ball_model):
     """Three spheres of 28, 26 and 22 mm in place of the whole body, which takes seconds to draw."""
 
     def make(**_):

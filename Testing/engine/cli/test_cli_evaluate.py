@@ -8,7 +8,7 @@ import pytest
 
 from SegAnyPETLib.cli import main
 
-pytestmark = pytest.mark.usefixtures("ball_model")
+pytestmark = pytest.mark.usefixtures("typed_ball_model")
 
 
 def run(cases, *words):

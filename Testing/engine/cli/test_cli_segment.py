@@ -7,14 +7,14 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from ball_model import BallModel
 from scipy import ndimage
+from typed_ball_model import BallModel
 
 from SegAnyPETLib.cli import main
 
 BALL_ML = 11.494  # 4/3 pi 1.4^3
 COMMON = ["--model", "ball", "--quiet"]
-pytestmark = pytest.mark.usefixtures("ball_model")
+pytestmark = pytest.mark.usefixtures("typed_ball_model")
 
 
 def run(*words):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from SegAnyPETLib.errors import SegAnyPETError, WeightsError
+from SegAnyPETLib.errors import ModelError, SegAnyPETError, WeightsError
 from SegAnyPETLib.pretrain import train as training
 from SegAnyPETLib.pretrain.config import TrainingConfig
 from SegAnyPETLib.pretrain.real_cases import RealCase, case_number, read_real_cases, sample_real_crop
 
-SMALL = TrainingConfig(steps=4, batch=1, crop_voxels=16, large_crop_voxels=16, max_clicks=2, validate_every=2)
+SMALL = TrainingConfig(steps=4, batch=1, large_crop_voxels=48, max_clicks=2, validate_every=2)
 
 
 @pytest.fixture
@@ -33,16 +34,16 @@ def a_case() -> RealCase:
 @pytest.mark.usefixtures("few_scenes")
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = load_file(training.train(SMALL, tmp_path / "whole"))
-    save = training._save
+    save = training._Run.save
 
-    def save_then_die(*arguments: object) -> None:
-        save(*arguments)  # type: ignore[arg-type]
+    def save_then_die(run: training._Run, step: int) -> None:
+        save(run, step)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "_save", save_then_die)
+    monkeypatch.setattr(training._Run, "save", save_then_die)
     with pytest.raises(KeyboardInterrupt):
         training.train(SMALL, tmp_path / "killed")
-    monkeypatch.setattr(training, "_save", save)
+    monkeypatch.setattr(training._Run, "save", save)
     resumed = load_file(training.train(SMALL, tmp_path / "killed"))
     for key, value in whole.items():
         torch.testing.assert_close(resumed[key], value, rtol=0, atol=0)
@@ -51,19 +52,22 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: p
 @pytest.mark.usefixtures("few_scenes")
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
     training.train(SMALL, tmp_path)
-    other = TrainingConfig(steps=6, batch=1, crop_voxels=16, large_crop_voxels=16, max_clicks=2, validate_every=2)
     with pytest.raises(WeightsError, match="other settings"):
-        training.train(other, tmp_path)
+        training.train(replace(SMALL, steps=6), tmp_path)
 
 
 @pytest.mark.usefixtures("few_scenes")
 def test_real_cases_are_used_and_the_curves_drawn(tmp_path: Path, a_case: RealCase) -> None:
-    config = TrainingConfig(
-        steps=2, batch=2, crop_voxels=16, large_crop_voxels=32, real_share=1.0, max_clicks=1, validate_every=2
-    )
+    config = replace(SMALL, steps=2, real_share=1.0, max_clicks=1)
     training.train(config, tmp_path, cases=[a_case])
     assert (tmp_path / "curves.png").stat().st_size > 1000
     assert '"dice_3"' in (tmp_path / "history.json").read_text()
+
+
+@pytest.mark.parametrize("side", [32, 56])
+def test_crops_that_the_network_cannot_learn_from_are_refused(side: int) -> None:
+    with pytest.raises(ModelError, match="multiple of 16, at least 48"):
+        replace(SMALL, crop_voxels=side)
 
 
 def test_a_real_crop_keeps_target_and_uptake_together(a_case: RealCase) -> None:

@@ -11,7 +11,7 @@ from pet_phantoms import ellipsoid, hot, moved, oblique_grid
 from rule_model import RuleModel
 
 from SegAnyPETLib.errors import ModelError, PredictionCancelled, SegAnyPETWarning
-from SegAnyPETLib.session import Box, InteractiveSession, Point, SeedMask
+from SegAnyPETLib.session import Box, InteractiveSession, Point, SeedMask, following
 from SegAnyPETLib.session import session as session_module
 from SegAnyPETLib.session.history import History
 
@@ -300,23 +300,24 @@ def test_nonsense_from_a_model_is_an_error_not_a_mask(image, centre, spoil, mess
         session.predict()
 
 
-def test_a_click_that_no_part_of_the_mask_touches_is_told_not_hidden(image, centre):
+def test_a_click_the_network_does_not_answer_is_in_the_mask_all_the_same(image, grid, centre):
     session = new_session(image)
-    session.add(Point(moved(centre, (0, -18, 14))))  # beside the objects, in view of them
+    beside = moved(centre, (0, -18, 14))  # beside the objects, in view of them
+    session.add(Point(beside))
 
-    with pytest.warns(SegAnyPETWarning, match="contains a positive click"):
-        prediction = session.predict()
+    prediction = session.predict()
 
-    assert prediction.mask.any()
-    assert prediction.notices
+    assert prediction.mask[grid.nearest_voxel_kji(beside)]
+    assert not prediction.notices
 
 
-def test_a_warning_turned_into_an_error_loses_nothing(image, centre):
-    session = new_session(image)
-    session.add(Point(moved(centre, (0, -18, 14))))
+def test_a_warning_turned_into_an_error_loses_nothing(image, centre, monkeypatch):
+    monkeypatch.setattr(following, "MOST_FOLLOWING_REGIONS", 1)
+    session = new_session(image, roi_shape=(8, 8, 8), spacings_mm=(2.0,))  # the object runs out of every window
+    session.add(Point(moved(centre, (18, 0, 0))))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(SegAnyPETWarning):
+        with pytest.raises(SegAnyPETWarning, match="straight face"):
             session.predict()
 
         prediction = session.predict()  # the result is known by now
