@@ -1,0 +1,73 @@
+"""The bundled model on phantoms of known truth: what a newcomer sees with the first click."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from SegAnyPETLib import InteractiveSession, Point, SUVVolume, compute_suv, load_model, read_pet_series
+from SegAnyPETLib.clicks import next_click
+from SegAnyPETLib.evaluation import compute_dice
+from SegAnyPETLib.geometry import Grid
+from SegAnyPETLib.phantom import Phantom, centred_grid, nema_phantom, write_phantom_series
+
+OBLIQUE = centred_grid((64, 84, 80), (3.0, 3.3, 3.6), centre_lps_mm=(35.0, -80.0, 640.0), orientation="oblique")
+
+
+@pytest.fixture(scope="module")
+def a_session() -> InteractiveSession:
+    return InteractiveSession(load_model("lite", device="cpu"))
+
+
+@pytest.fixture(scope="module")
+def spheres() -> Phantom:
+    centres = [tuple(OBLIQUE.kji_to_lps(kji)) for kji in ((20.3, 22.6, 24.1), (40.7, 55.2, 50.4))]
+    return nema_phantom(grid=OBLIQUE, diameters_mm=(28.0, 37.0), centres_lps_mm=centres, sphere_suv=10.0, fwhm_mm=6.0)
+
+
+@pytest.fixture(scope="module")
+def image(spheres: Phantom, tmp_path_factory: pytest.TempPathFactory) -> SUVVolume:
+    """Written and read as PET DICOM, so that the whole way is tested."""
+    folder = write_phantom_series(spheres, tmp_path_factory.mktemp("study") / "PET")
+    return compute_suv(read_pet_series(folder), kind="bw")
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_one_click_in_an_oblique_dicom_study_finds_the_sphere(
+    a_session: InteractiveSession, image: SUVVolume, spheres: Phantom, number: int
+) -> None:
+    sphere = spheres.objects[number]
+    a_session.set_image(image)
+    a_session.add(Point(sphere.centre_lps_mm))
+
+    prediction = a_session.predict()
+
+    truth = in_grid_of(image.grid, spheres.grid, sphere.mask)
+    assert compute_dice(prediction.mask, truth) >= 0.85
+    centre = image.grid.kji_to_lps(np.argwhere(prediction.mask)).mean(axis=0)
+    np.testing.assert_allclose(centre, sphere.centre_lps_mm, atol=1.5)  # half a voxel; a swapped axis is 30 mm off
+
+
+def test_the_same_clicks_give_the_same_mask_and_corrections_are_obeyed(
+    a_session: InteractiveSession, image: SUVVolume, spheres: Phantom
+) -> None:
+    truth = in_grid_of(image.grid, spheres.grid, spheres.objects[1].mask)
+    masks = []
+    for _ in range(2):
+        a_session.set_image(image)
+        kji, positive = image.grid.nearest_voxel_kji(spheres.objects[1].centre_lps_mm), True
+        for _ in range(4):
+            x, y, z = (float(c) for c in image.grid.kji_to_lps(kji))
+            a_session.add(Point((x, y, z), positive))
+            mask = a_session.predict().mask
+            assert mask[kji] == positive
+            kji, positive = next_click(truth, mask, spacing_kji_mm=image.grid.spacing_kji_mm) or (kji, positive)
+        masks.append(mask)
+    np.testing.assert_array_equal(masks[0], masks[1])
+
+
+def in_grid_of(target: Grid, source: Grid, mask: np.ndarray) -> np.ndarray:
+    """The mask on the read image's grid, which may list the same voxels in another order."""
+    index = np.floor(source.lps_to_kji(target.kji_to_lps(np.argwhere(np.ones(target.shape_kji, bool)))) + 0.5)
+    k, j, i = index.astype(int).T
+    return mask[k, j, i].reshape(target.shape_kji)
