@@ -9,8 +9,10 @@ A prediction is a pure function of the image, the model and the ordered prompts.
 2. The click is decoded in the finest known region in which it lies deep enough (`KNOWN_SHARE` of the width from
    every face), so another click there costs one decode. Else a region of the start spacing is placed around it.
    A negative click where nothing was predicted and no region is near changes nothing.
-3. When the object is cut by a face of the region, it is followed (see `following`).
-4. When it fits well into a region of finer spacing, it is decoded there too and the finer answer wins; where a
+3. At the first click in a region, a much smaller whole object at the finest spacing takes the coarse answer's place
+   (see `look_closer`).
+4. When the object is cut by a face of the region, it is followed (see `following`).
+5. When it fits well into a region of finer spacing, it is decoded there too and the finer answer wins; where a
    finer answer is cut by its faces, the step is done again at the start spacing.
 """
 
@@ -33,7 +35,7 @@ from SegAnyPETLib.session.postprocess import keep_clicked_components, soft_dice,
 from SegAnyPETLib.session.prompt_clicks import click_of
 from SegAnyPETLib.session.prompted_decoder import PromptedDecoder
 from SegAnyPETLib.session.prompts import Box, Point, Prompt, SeedMask
-from SegAnyPETLib.session.refinement import refine
+from SegAnyPETLib.session.refinement import look_closer, refine
 from SegAnyPETLib.session.region_network import Click, RegionNetwork
 
 KNOWN_SHARE = 0.125
@@ -98,6 +100,8 @@ def _decode(decoder: PromptedDecoder, canvas: Canvas, prompt: Prompt) -> tuple[C
     starts = replace(canvas, windows=tuple(w for w in canvas.windows if w.region.spacing_mm == start_mm))
     region = _known_region(starts, click, coarsest_mm=start_mm) or _start_region(decoder, prompt)
     coarse = decoder.decode(region, canvas, start_box=start_box)
+    if isinstance(prompt, Point) and (closer := look_closer(decoder, canvas, coarse)) is not None:
+        return closer, ()
     canvas, followed, notices = follow_object(decoder, canvas.with_window(coarse), coarse)
     outgrown = {
         w.region

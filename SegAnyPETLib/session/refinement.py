@@ -6,12 +6,40 @@ import numpy as np
 
 from SegAnyPETLib.preprocess import Region
 from SegAnyPETLib.session.canvas import Canvas, Window
-from SegAnyPETLib.session.object_extent import clicked_object, extent_lps_mm, is_cut
+from SegAnyPETLib.session.object_extent import BoolArray, clicked_object, extent_lps_mm, is_cut
 from SegAnyPETLib.session.prompted_decoder import PromptedDecoder
 from SegAnyPETLib.session.region_network import Click
 
 FITS_SHARE = 0.45  # of the finer region's width: the rest is the surroundings the network needs
 KEPT_SHARE = 0.15  # a known finer region is used again when the object stays this far from its faces
+LEAK_RATIO = 64.0  # four times as wide along each axis: then the coarse answer ran away from a small focus
+SMALLEST_FOCUS_ML = 0.25  # an answer smaller than a sphere of 8 mm is more likely noise than a focus
+
+
+def look_closer(decoder: PromptedDecoder, canvas: Canvas, coarse: Window) -> Canvas | None:
+    """Ask at the finest spacing whether the first click in a region meant a small focus that the coarse answer missed.
+
+    A focus of a few voxels fades at the start spacing, and the network may then answer with the tissue around it. The
+    finest region around the click is decoded on its own, without the coarse answer as mask prompt. When it holds a
+    whole object at the click of which the coarse one is more than `LEAK_RATIO` times as large, the fine one is right.
+
+    Returns:
+        The canvas with the fine window in place of the coarse one, or None where the coarse answer stands.
+    """
+    clicks = [c for c in decoder.clicks if coarse.region.contains(c.lps_mm)]
+    finest_mm = min(decoder.network.preprocessing.spacings_mm)
+    coarse_ml = _volume_ml(coarse, clicked_object(coarse, clicks))
+    if len(clicks) != 1 or finest_mm == coarse.region.spacing_mm or coarse_ml < LEAK_RATIO * SMALLEST_FOCUS_ML:
+        return None
+    alone = canvas.without({coarse.region})
+    fine = decoder.decode(decoder.new_region(clicks[0].lps_mm, finest_mm), alone)
+    found = clicked_object(fine, clicks)
+    fine_ml = _volume_ml(fine, found)
+    if fine_ml < SMALLEST_FOCUS_ML or coarse_ml <= LEAK_RATIO * fine_ml:
+        return None
+    if is_cut(fine, found, canvas=canvas, image_grid=decoder.network.image.grid):
+        return None
+    return alone.with_window(fine)
 
 
 def refine(decoder: PromptedDecoder, canvas: Canvas, coarse: Window) -> Canvas:
@@ -50,3 +78,7 @@ def finer_region(decoder: PromptedDecoder, canvas: Canvas, coarse: Window, click
         x, y, z = (float(c) for c in (low + high) / 2)
         return decoder.new_region((x, y, z), spacing_mm)
     return None
+
+
+def _volume_ml(window: Window, found: BoolArray) -> float:
+    return float(found.sum()) * window.grid.voxel_volume_ml
