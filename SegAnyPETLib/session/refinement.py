@@ -45,14 +45,15 @@ def look_closer(decoder: PromptedDecoder, canvas: Canvas, coarse: Window) -> Can
 def refine(decoder: PromptedDecoder, canvas: Canvas, coarse: Window) -> Canvas:
     """Decode the newest positive click's object in the finest region it fits into; the finer answer wins.
 
-    The finer answer is given the clicks in view and the coarse logits as mask prompt. It is thrown away when it does
-    not contain the click, or is cut by a face of its region.
+    The finer answer is given the clicks in view, but not the coarse logits as mask prompt: they make small objects too
+    large (a sphere of 10 mm at 10:1, PSF 6 mm, by `lite`: 3.5 times its volume with them, 1.1 times without). It is
+    thrown away when it does not contain the click, or is cut by a face of its region.
     """
     clicks = [c for c in decoder.clicks if c.positive and coarse.region.contains(c.lps_mm)]
     region = finer_region(decoder, canvas, coarse, clicks[-1]) if clicks else None
     if region is None:
         return canvas
-    fine = decoder.decode(region, canvas)
+    fine = decoder.decode(region, canvas.without({coarse.region}))
     found = clicked_object(fine, clicks[-1:])
     if not found.any() or is_cut(fine, found, canvas=canvas, image_grid=decoder.network.image.grid):
         return canvas.without({region})
