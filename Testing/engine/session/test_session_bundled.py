@@ -70,7 +70,7 @@ def test_the_same_clicks_give_the_same_mask_and_corrections_are_obeyed(
 @pytest.mark.parametrize("fwhm_mm", [5.0, 6.0, 7.0])
 @pytest.mark.parametrize("sphere_suv", [4.0, 10.0])
 def test_one_click_measures_the_nema_spheres(a_session: InteractiveSession, sphere_suv: float, fwhm_mm: float) -> None:
-    """The bounds are the worst of what the model card tells."""
+    """The bounds are the worst of what the model card tells, before rounding."""
     phantom = nema_phantom(sphere_suv=sphere_suv, fwhm_mm=fwhm_mm)
     image = SUVVolume(phantom.activity_suv, phantom.grid, kind="bw")
     a_session.set_image(image)
@@ -79,8 +79,8 @@ def test_one_click_measures_the_nema_spheres(a_session: InteractiveSession, sphe
         a_session.add(Point(sphere.centre_lps_mm))
         mask = a_session.predict().mask
         volume_ratio = mask.sum() * phantom.grid.voxel_volume_ml / sphere.true_volume_ml
-        assert compute_dice(mask, sphere.mask) >= (0.85 if diameter_mm >= 17 else 0.70)
-        assert (0.7 if diameter_mm >= 17 else 0.5) <= volume_ratio <= 1.25
+        assert compute_dice(mask, sphere.mask) >= (0.84 if diameter_mm >= 17 else 0.69)
+        assert (0.7 if diameter_mm >= 17 else 0.49) <= volume_ratio <= 1.25
 
 
 def in_grid_of(target: Grid, source: Grid, mask: np.ndarray) -> np.ndarray:
