@@ -1,4 +1,4 @@
-"""Written .seg.nrrd read by SimpleITK and by pynrrd; Slicer's own reader has its test under Testing/slicer."""
+"""Written .seg.nrrd read by SimpleITK and by pynrrd; Slicer's own reader has its test under Testing/mrml."""
 
 from __future__ import annotations
 
