@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from SegAnyPETLib.geometry import Grid, VoxelBox
-from SegAnyPETLib.preprocess import Region, resample_linear, voxels_inside
+from SegAnyPETLib.preprocess import Region, resample_from_region, resample_linear, voxels_inside
 from SegAnyPETLib.preprocess.region import box_covering
 from SegAnyPETLib.session.packed_mask import PackedMask
 from SegAnyPETLib.session.prompts import Box
@@ -251,7 +251,9 @@ def _paint(layer: list[Painted], grid: Grid, logits: FloatArray, cover: FloatArr
 def _sampled(window: Window, grid: Grid, values: NDArray[np.floating], *, outside: float) -> FloatArray:
     if grid == window.grid:
         return np.array(values, dtype=np.float32)  # exact, and no resampler is needed
-    return resample_linear(np.asarray(values, dtype=np.float32), window.grid, grid, outside=outside)
+    return resample_from_region(
+        np.asarray(values, dtype=np.float32), window.region, grid, box=grid.box, outside=outside
+    )
 
 
 def _sampled_seed(mask: PackedMask, image_grid: Grid, grid: Grid) -> FloatArray:

@@ -9,7 +9,7 @@ A prediction is a pure function of the image, the model and the ordered prompts.
 2. The click is decoded in the finest known region in which it lies deep enough (`KNOWN_SHARE` of the width from
    every face), so another click there costs one decode. Else a region of the start spacing is placed around it.
    A negative click where nothing was predicted and no region is near changes nothing.
-3. At the first click in a region, a much smaller whole object at the finest spacing takes the coarse answer's place
+3. At the very first click, a much smaller whole object at the finest spacing takes the coarse answer's place
    (see `look_closer`).
 4. When the object is cut by a face of the region, it is followed (see `following`).
 5. When it fits well into a region of finer spacing, it is decoded there too and the finer answer wins; where a

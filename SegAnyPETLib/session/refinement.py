@@ -17,19 +17,23 @@ SMALLEST_FOCUS_ML = 0.25  # an answer smaller than a sphere of 8 mm is more like
 
 
 def look_closer(decoder: PromptedDecoder, canvas: Canvas, coarse: Window) -> Canvas | None:
-    """Ask at the finest spacing whether the first click in a region meant a small focus that the coarse answer missed.
+    """Ask at the finest spacing whether the very first click meant a small focus that the coarse answer missed.
 
     A focus of a few voxels fades at the start spacing, and the network may then answer with the tissue around it. The
     finest region around the click is decoded on its own, without the coarse answer as mask prompt. When it holds a
     whole object at the click of which the coarse one is more than `LEAK_RATIO` times as large, the fine one is right.
 
+    Later clicks add to or take from an object that is known by then, so they are not asked about.
+
     Returns:
         The canvas with the fine window in place of the coarse one, or None where the coarse answer stands.
     """
-    clicks = [c for c in decoder.clicks if coarse.region.contains(c.lps_mm)]
+    clicks = decoder.clicks
     finest_mm = min(decoder.network.preprocessing.spacings_mm)
+    if len(clicks) > 1 or finest_mm == coarse.region.spacing_mm:
+        return None
     coarse_ml = _volume_ml(coarse, clicked_object(coarse, clicks))
-    if len(clicks) != 1 or finest_mm == coarse.region.spacing_mm or coarse_ml < LEAK_RATIO * SMALLEST_FOCUS_ML:
+    if coarse_ml < LEAK_RATIO * SMALLEST_FOCUS_ML:
         return None
     alone = canvas.without({coarse.region})
     fine = decoder.decode(decoder.new_region(clicks[0].lps_mm, finest_mm), alone)

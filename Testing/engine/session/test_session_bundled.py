@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
 from SegAnyPETLib import InteractiveSession, Point, SUVVolume, compute_suv, load_model, read_pet_series
-from SegAnyPETLib.clicks import next_click
+from SegAnyPETLib.clicks import deepest_voxel, next_click
+from SegAnyPETLib.errors import SegAnyPETWarning
 from SegAnyPETLib.evaluation import compute_dice
 from SegAnyPETLib.geometry import Grid
-from SegAnyPETLib.phantom import Phantom, centred_grid, nema_phantom, write_phantom_series
+from SegAnyPETLib.phantom import Noise, Phantom, body_phantom, centred_grid, nema_phantom, write_phantom_series
 
 OBLIQUE = centred_grid((64, 84, 80), (3.0, 3.3, 3.6), centre_lps_mm=(35.0, -80.0, 640.0), orientation="oblique")
 
@@ -81,6 +84,50 @@ def test_one_click_measures_the_nema_spheres(a_session: InteractiveSession, sphe
         volume_ratio = mask.sum() * phantom.grid.voxel_volume_ml / sphere.true_volume_ml
         assert compute_dice(mask, sphere.mask) >= (0.84 if diameter_mm >= 17 else 0.69)
         assert (0.7 if diameter_mm >= 17 else 0.49) <= volume_ratio <= 1.25
+
+
+@pytest.fixture(scope="module")
+def a_body() -> Phantom:
+    return body_phantom(noise=Noise(7))
+
+
+LESIONS = (
+    "lung nodule",
+    "liver metastasis",
+    "lobulated nodal mass",
+    "necrotic thigh mass",
+    "lesion at the bladder",
+    "lesion at the heart",
+    "cervical node",
+    "bone metastasis",
+)
+HARD = ("right lung", "left lung", "spine", "aorta")  # the README says that these are not found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "least_dice"),
+    [(name, 0.75) for name in LESIONS]
+    + [(name, 0.9) for name in ("brain", "liver", "spleen", "stomach", "bladder")]
+    + [pytest.param(name, 0.7, marks=pytest.mark.xfail(reason="known limit of lite", strict=True)) for name in HARD],
+)
+def test_three_clicks_find_an_object_of_the_body(
+    a_session: InteractiveSession, a_body: Phantom, name: str, least_dice: float
+) -> None:
+    truth, grid = a_body.object(name).mask, a_body.grid
+    a_session.set_image(SUVVolume(a_body.activity_suv, grid, kind="bw"))
+    kji, positive = deepest_voxel(truth, spacing_kji_mm=grid.spacing_kji_mm), True
+    for _ in range(3):
+        x, y, z = (float(c) for c in grid.kji_to_lps(kji))
+        a_session.add(Point((x, y, z), positive))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SegAnyPETWarning)  # that a leak was followed no further
+            mask = a_session.predict().mask
+        following = next_click(truth, mask, spacing_kji_mm=grid.spacing_kji_mm)
+        if following is None:
+            break
+        kji, positive = following
+    assert compute_dice(mask, truth) >= least_dice
 
 
 def in_grid_of(target: Grid, source: Grid, mask: np.ndarray) -> np.ndarray:

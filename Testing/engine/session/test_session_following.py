@@ -6,12 +6,13 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from pet_phantoms import dice, ellipsoid, hot, moved, oblique_grid
 from rule_model import RuleModel
 
 from SegAnyPETLib.errors import SegAnyPETWarning
 from SegAnyPETLib.geometry import Grid
-from SegAnyPETLib.session import InteractiveSession, Point, SeedMask
+from SegAnyPETLib.session import InteractiveSession, Point, SeedMask, following
 
 LONG = {"shape_kji": (60, 44, 50), "spacing_ijk_mm": (3.1, 2.7, 4.2)}
 
@@ -203,3 +204,54 @@ def test_an_object_too_small_for_the_start_spacing_is_looked_for_at_the_finest()
     assert not coarse.predict().mask.any()
     assert dice(fine.predict().mask, truth) > 0.8
     assert len(fine.model.encoded) == 2
+
+
+class FadingModel(RuleModel):
+    """A faint click is answered with all tissue in view, another with what is at least half as hot."""
+
+    def decode(self, embedding, *, points=None, mask_logits=None):
+        suv = torch.expm1(embedding)
+        coords, _ = points
+        d, h, w = coords[0, 0].round().long().tolist()
+        click = suv[0, 0, d, h, w]
+        limit = 0.5 if click < 7 else 0.5 * click
+        self.decoded.append({"mask_logits": mask_logits})
+        return suv - limit, torch.zeros(1, 1)
+
+
+@pytest.mark.parametrize(("radius_mm", "is_found"), [(4.4, True), (3.2, False)])  # 0.36 and 0.14 ml
+@pytest.mark.filterwarnings("ignore::SegAnyPETLib.errors.SegAnyPETWarning")
+def test_a_focus_that_fades_at_the_start_spacing_is_found_at_the_finest_but_a_speck_is_not(
+    radius_mm, is_found, monkeypatch
+):
+    monkeypatch.setattr(following, "MOST_FOLLOWING_REGIONS", 1)
+    grid = oblique_grid(shape_kji=(60, 66, 72), spacing_ijk_mm=(1.6, 1.5, 1.7))
+    centre = tuple(grid.kji_to_lps((31.2, 33.4, 35.1)))
+    truth = ellipsoid(grid, centre, (radius_mm,) * 3)
+    session = InteractiveSession(FadingModel(roi_shape=(16, 16, 16), spacings_mm=(8.0, 2.0)))
+    session.set_image(hot(grid, truth))
+    session.add(Point(centre))
+
+    mask = session.predict().mask
+
+    if is_found:
+        assert dice(mask, truth) > 0.7
+        assert session.model.decoded[1]["mask_logits"] is None  # the runaway answer must not be believed
+    else:
+        assert mask.sum() > 50 * truth.sum()
+
+
+@pytest.mark.filterwarnings("ignore::SegAnyPETLib.errors.SegAnyPETWarning")
+def test_only_the_very_first_click_is_looked_at_more_closely(monkeypatch):
+    monkeypatch.setattr(following, "MOST_FOLLOWING_REGIONS", 0)
+    grid = oblique_grid(shape_kji=(60, 66, 72), spacing_ijk_mm=(1.6, 1.5, 1.7))
+    centre = tuple(grid.kji_to_lps((31.2, 33.4, 35.1)))
+    session = InteractiveSession(FadingModel(roi_shape=(16, 16, 16), spacings_mm=(8.0, 2.0)))
+    session.set_image(hot(grid, ellipsoid(grid, centre, (3.2,) * 3)))
+    session.add(Point(centre))
+    session.predict()
+    encoded = len(session.model.encoded)
+    session.add(Point(moved(centre, (6, -5, 4))))
+    session.predict()
+
+    assert len(session.model.encoded) == encoded  # the known region again, none finer
