@@ -1,0 +1,213 @@
+"""Training crops from whole bodies: one target, its image, its share of every voxel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from SegAnyPETLib.pretrain.bodies.acquisition import (
+    Scanner,
+    add_scan_noise,
+    apply_separable,
+    draw_scanner,
+    sharpen_edges,
+    spread_matrix,
+    voxel_fractions,
+    voxel_matrix,
+)
+from SegAnyPETLib.pretrain.bodies.anatomy import Body, build_body
+from SegAnyPETLib.pretrain.bodies.canvas import VOXEL_MM
+from SegAnyPETLib.pretrain.bodies.lesions import Site, draw_diameter, draw_site, paint_lesion
+from SegAnyPETLib.pretrain.bodies.motion import AMPLITUDE_MM, Breathing
+from SegAnyPETLib.pretrain.bodies.tissues import FOCI, LEFT, ORGANS, Tissue
+from SegAnyPETLib.pretrain.bodies.tracers import Preset, draw_preset, draw_uptake
+from SegAnyPETLib.pretrain.bodies.visible import is_visible
+from SegAnyPETLib.pretrain.bodies.window import Window, cut_window
+from SegAnyPETLib.pretrain.scene import Scene
+from SegAnyPETLib.pretrain.synthetic import image_end
+
+FloatVector = NDArray[np.float64]
+MARGIN_VOXELS = np.array([13, 6, 6])  # beyond the crop along z, y, x: breathing and three sigmas of the point spread
+LESION_SHARE, ORGAN_SHARE = 0.60, 0.30
+FEWEST_VOXELS = 8
+LARGEST_SHARE = 1.4  # diameter of the largest lesion, in sides of the crop
+
+
+class Bodies(Sequence[Body]):
+    """A bank of bodies, each built when it is first asked for and then kept: about 19 MB and a few seconds each.
+
+    Args:
+        seed: The bank of one seed holds the same bodies always, and shares none with that of another.
+        count: How many.
+    """
+
+    def __init__(self, seed: int, count: int) -> None:
+        self.seed = seed
+        self._kept: list[Body | None] = [None] * count
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __getitem__(self, index: int) -> Body:  # type: ignore[override]  # slices of a bank are not needed
+        body = self._kept[index]
+        if body is None:
+            body = self._kept[index] = build_body(self.seed * 100_003 + index)
+        return body
+
+
+@dataclass(frozen=True)
+class _Target:
+    """A lesion to be painted, or all voxels of `labels`; `piece` asks for their connected part at `place`."""
+
+    place: FloatVector
+    labels: tuple[int, ...] = ()
+    piece: bool = False
+    site: Site | None = None
+    diameter_mm: float = 0.0
+
+
+def sample_body_scene(rng: np.random.Generator, *, size: int, bodies: Sequence[Body]) -> Scene:
+    """Draw a crop of `size` voxels a side from a random body with a random tracer and scanner.
+
+    The target is a lesion in 60 % of the crops, an organ in 30 %, another physiological focus in 10 %, up to 30 % of
+    the crop away from its centre. Voxels are 4 mm (55 %), 2 mm (30 %) or 2 to 5 mm. The crop is turned by multiples
+    of 90 degrees and flipped, and may reach beyond the image. Redrawn until the target has eight voxels and is visible
+    (see `is_visible`) in the noise-free image.
+
+    Args:
+        rng: Source of everything but the bodies.
+        size: Voxels along each side.
+        bodies: Where to cut from.
+    """
+    while True:
+        body = bodies[int(rng.integers(len(bodies)))]
+        spacing_mm = float(rng.choice([4.0, 2.0, rng.uniform(2.0, 5.0)], p=[0.55, 0.3, 0.15]))
+        target = _draw_target(rng, body, spacing_mm=spacing_mm, size=size)
+        scene = None if target is None else _draw_crop(rng, body, target, spacing_mm=spacing_mm, size=size)
+        if scene is not None:
+            return scene
+
+
+def _draw_target(rng: np.random.Generator, body: Body, *, spacing_mm: float, size: int) -> _Target | None:
+    kind = rng.random()
+    if kind < LESION_SHARE:
+        diameter = max(draw_diameter(rng, largest_mm=LARGEST_SHARE * size * spacing_mm), 2.6 * spacing_mm)
+        site = draw_site(rng, body, diameter_mm=diameter)
+        return _Target(site.centre, site=site, diameter_mm=diameter)
+    if kind < LESION_SHARE + ORGAN_SHARE:
+        instances = ORGANS[int(rng.integers(len(ORGANS)))].instances()
+        labels = instances[int(rng.integers(len(instances)))][1]
+    else:
+        labels = (int(FOCI[int(rng.integers(len(FOCI)))]) + int(rng.choice([0, LEFT])),)
+    present = [label for label in labels if label in body.places]
+    if not present:
+        return None
+    places = body.places[present[int(rng.integers(len(present)))]]
+    place = np.asarray(places[rng.integers(len(places))], dtype=np.float64)
+    return _Target(place, labels=labels, piece=kind >= LESION_SHARE + ORGAN_SHARE)
+
+
+def _draw_crop(rng: np.random.Generator, body: Body, target: _Target, *, spacing_mm: float, size: int) -> Scene | None:
+    side = size * spacing_mm / VOXEL_MM
+    low = target.place + 0.5 + rng.uniform(-0.3, 0.3, 3) * side - side / 2  # in voxels; voxel n reaches from n to n + 1
+    start = np.floor(low).astype(np.int64) - MARGIN_VOXELS
+    stop = np.ceil(low + side).astype(np.int64) + MARGIN_VOXELS
+    preset = draw_preset(rng)
+    table = draw_uptake(rng, preset, fat_mm=body.habitus.fat_mm)
+    window = cut_window(rng, body, start=start, stop=stop, table=table)
+    if target.site is not None and not paint_lesion(
+        rng, window, target.site, preset=preset, number=1, diameter_mm=target.diameter_mm
+    ):
+        return None
+    _paint_others(rng, body, window, preset, low=low, side=side)
+    mask = _target_mask(window, target)
+    edges = [(low[a] - start[a] + np.arange(size + 1) * spacing_mm / VOXEL_MM) * VOXEL_MM for a in range(3)]
+    boxes = [voxel_matrix(edges[a], count=window.labels.shape[a], step_mm=VOXEL_MM) for a in range(3)]
+    cut = image_end(rng, size) & _scanned(body, low, spacing_mm, size)
+    fraction = voxel_fractions(mask, boxes) * cut
+    if (fraction >= 0.5).sum() < FEWEST_VOXELS:
+        return None
+    scanner = draw_scanner(rng)
+    clean = _image(rng, body, window, boxes, scanner, spacing_mm)
+    if not is_visible(clean * cut, fraction, spacing_kji_mm=(spacing_mm,) * 3):
+        return None
+    thickness = _thickness(body, low, spacing_mm, size)
+    spacing = (spacing_mm,) * 3
+    noisy = add_scan_noise(
+        rng, clean, scanner, spacing_kji_mm=spacing, liver_suv=float(table[Tissue.LIVER]), thickness_mm=thickness
+    )
+    return _turned(rng, noisy * np.float32(scanner.gain) * cut, np.clip(fraction, 0, 1), spacing_mm)
+
+
+def _paint_others(
+    rng: np.random.Generator, body: Body, window: Window, preset: Preset, *, low: FloatVector, side: float
+) -> None:
+    """Further lesions near the target, mostly nodes."""
+    for number in range(2, 2 + int(rng.poisson(1.2))):
+        diameter = draw_diameter(rng, largest_mm=60.0)
+        centre = low + rng.uniform(0, 1, 3) * side
+        paint_lesion(rng, window, Site(centre, ()), number=number, diameter_mm=diameter, preset=preset)
+
+
+def _target_mask(window: Window, target: _Target) -> NDArray[np.bool_]:
+    if target.site is not None:
+        return window.lesions == 1
+    wanted = np.zeros(256, dtype=bool)
+    wanted[list(target.labels)] = True
+    mask: NDArray[np.bool_] = wanted[window.labels] & (window.lesions == 0)
+    if target.piece:
+        pieces, _ = ndimage.label(mask)
+        z, y, x = (target.place - window.start).astype(int)
+        mask = (pieces == pieces[z, y, x]) & mask
+    return mask
+
+
+def _image(
+    rng: np.random.Generator,
+    body: Body,
+    window: Window,
+    boxes: list[FloatVector],
+    scanner: Scanner,
+    spacing_mm: float,
+) -> NDArray[np.float32]:
+    """The noise-free image: breathing, point spread, voxels."""
+    counts = window.labels.shape
+    spreads = [spread_matrix(n, fwhm_mm=f, step_mm=VOXEL_MM) for n, f in zip(counts, scanner.fwhm_mm, strict=True)]
+    breathing = Breathing(float(rng.uniform(*AMPLITUDE_MM)), body.dome_index * VOXEL_MM)
+    moved = breathing.matrix((window.start[0] + np.arange(counts[0])) * VOXEL_MM, step_mm=VOXEL_MM)
+    matrices = (boxes[0] @ spreads[0] @ moved, boxes[1] @ spreads[1], boxes[2] @ spreads[2])
+    clean = apply_separable(window.uptake, matrices)
+    return sharpen_edges(clean, spacing_kji_mm=(spacing_mm,) * 3) if scanner.gibbs else clean
+
+
+def _scanned(body: Body, low: FloatVector, spacing_mm: float, size: int) -> NDArray[np.bool_]:
+    """Voxels whose centre lies inside the body's array, (size, size, size)."""
+    inside = []
+    for first, count in zip(low, body.labels.shape, strict=True):
+        centre = first + (np.arange(size) + 0.5) * spacing_mm / VOXEL_MM
+        inside.append((centre >= 0) & (centre <= count))
+    return np.asarray(inside[0][:, None, None] & inside[1][:, None] & inside[2])
+
+
+def _thickness(body: Body, low: FloatVector, spacing_mm: float, size: int) -> NDArray[np.float32]:
+    """Mean of the two chords of the body through each voxel, mm, (size, size, size)."""
+    z, y, x = (
+        np.clip((first + (np.arange(size) + 0.5) * spacing_mm / VOXEL_MM).astype(int), 0, count - 1)
+        for first, count in zip(low, body.labels.shape, strict=True)
+    )
+    front_to_back, side_to_side = body.chords
+    mean = front_to_back[np.ix_(z, x)][:, None, :] + side_to_side[np.ix_(z, y)][:, :, None]
+    return np.asarray(0.5 * VOXEL_MM * mean, dtype=np.float32)
+
+
+def _turned(
+    rng: np.random.Generator, suv: NDArray[np.float32], fraction: NDArray[np.float32], spacing_mm: float
+) -> Scene:
+    order = rng.permutation(3)
+    flips = tuple(int(a) for a in np.flatnonzero(rng.random(3) < 0.5))
+    suv, fraction = (np.ascontiguousarray(np.flip(v.transpose(order), flips)) for v in (suv, fraction))
+    return Scene(suv.astype(np.float32), fraction.astype(np.float32), spacing_mm)
