@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from SegAnyPETLib.errors import ModelError
+from SegAnyPETLib.model.calibration import Calibration
 from SegAnyPETLib.model.resources import resources_folder
 
 TensorAxes = Literal["kji_lps", "ijk_ras"]
@@ -117,6 +118,7 @@ class ModelSpec:
         size_bytes: Size of the weights file where it is known.
         parameters: Number of weights, where it is known.
         measured: Figures measured with these weights, with their conditions; empty where nothing was measured.
+        calibration: Corrections of probability, score and volume fitted for these very weights; None where none were.
         notes: Limits a user must know.
         references: Where the facts of this entry are written.
     """
@@ -133,6 +135,7 @@ class ModelSpec:
     size_bytes: int | None = None
     parameters: int | None = None
     measured: Mapping[str, Any] = field(default_factory=dict, hash=False)  # any JSON the trainer chose to record
+    calibration: Calibration | None = None
     notes: str = ""
     references: tuple[str, ...] = ()
 
@@ -155,7 +158,7 @@ def read_registry(path: Path) -> tuple[ModelSpec, ...]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         preprocessing = {name: PreprocessingSpec.from_json(entry) for name, entry in document["architectures"].items()}
-        return tuple(_read_entry(entry, preprocessing) for entry in document["models"])
+        return tuple(_read_entry(entry, preprocessing, folder=path.parent) for entry in document["models"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         message = (
             f"Expected a model registry in {path}, found {type(error).__name__}: {error}. Install seganypet again."
@@ -201,17 +204,23 @@ def _registry(path: Path) -> tuple[ModelSpec, ...]:
     return read_registry(path)
 
 
-def _read_entry(entry: Mapping[str, Any], preprocessing: Mapping[str, PreprocessingSpec]) -> ModelSpec:
+def _read_entry(entry: Mapping[str, Any], preprocessing: Mapping[str, PreprocessingSpec], *, folder: Path) -> ModelSpec:
     fields = dict(entry)
     own = fields.pop("preprocessing", None)
     hub = fields.pop("hub_file", None)
+    calibration = fields.pop("calibration_file", None)  # beside the registry, as `seganypet calibrate` writes it
     return ModelSpec(
         preprocessing=PreprocessingSpec.from_json(own) if own else preprocessing[fields["architecture"]],
         hub_file=HubFile(**hub) if hub else None,
+        calibration=Calibration.from_json(_read_json(folder / calibration)) if calibration else None,
         measured=MappingProxyType(fields.pop("measured", {})),
         references=tuple(fields.pop("references", ())),
         **fields,
     )
+
+
+def _read_json(path: Path) -> Any:  # whatever the file holds; the reader of its fields checks them
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _require(fits: bool, name: str, expected: str, spec: PreprocessingSpec) -> None:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from SegAnyPETLib.geometry import Grid, VoxelBox
-from SegAnyPETLib.session.canvas import Canvas
 from SegAnyPETLib.session.packed_mask import PackedMask
 from SegAnyPETLib.session.prompts import Box
 from SegAnyPETLib.session.region_network import Click
@@ -83,8 +82,8 @@ def soft_dice(parts: Sequence[Part], mask: PackedMask, grid: Grid) -> float:
     """How sharply the probability p separates the mask m from its surroundings, 0 to 1.
 
     2 * sum(p m) / (sum(p) + sum(m)) over the mask's box grown by `RIM_VOXELS`: 1 when every voxel of the mask is
-    certain and none around it is doubtful; 0 for an empty mask. It is the Dice to be expected if the
-    probabilities were right and independent, not a measured accuracy.
+    certain and none around it is doubtful; 0 for an empty mask. It is made of uncalibrated probabilities; the
+    expected Dice a user sees is fitted to it (see `model.calibration.ScoreMap`).
     """
     if mask.box.is_empty:
         return 0.0
@@ -98,14 +97,6 @@ def soft_dice(parts: Sequence[Part], mask: PackedMask, grid: Grid) -> float:
         total_p += float(probability.sum(dtype=np.float64))
         total_pm += float(probability[mask.inside(common)].sum(dtype=np.float64))
     return min(1.0, 2.0 * total_pm / (total_p + mask.voxel_count))
-
-
-def probability_array(canvas: Canvas, grid: Grid) -> NDArray[np.float32]:
-    """Probability (K, J, I) on the image's grid, before parts were dropped; 0 where it is below 5 % everywhere."""
-    probability = np.zeros(grid.shape_kji, dtype=np.float32)
-    for box, logits in canvas.visible_parts(grid):
-        probability[box.slices] = sigmoid(logits)
-    return probability
 
 
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:

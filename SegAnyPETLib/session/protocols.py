@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from SegAnyPETLib.geometry import Grid
+from SegAnyPETLib.model.calibration import Calibration
 from SegAnyPETLib.preprocess import Normalization, TensorAxes
 
 
@@ -61,6 +62,15 @@ class ModelDescription(Protocol):
     @property
     def preprocessing(self) -> Preprocessing:
         """What the network expects."""
+
+
+@runtime_checkable
+class CalibratedDescription(Protocol):
+    """What a registry entry may have besides; a model without this member is not calibrated."""
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What was fitted for these weights; None where nothing was."""
 
 
 class SegmentationModel(Protocol):

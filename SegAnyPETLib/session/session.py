@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from SegAnyPETLib.errors import GeometryError, SegAnyPETWarning, SessionError
 from SegAnyPETLib.geometry import Grid, VoxelBox
+from SegAnyPETLib.session.confidence import ObjectLogits, object_logits
 from SegAnyPETLib.session.fold import State, advance, blank_state
 from SegAnyPETLib.session.history import Entry, History, Result
 from SegAnyPETLib.session.packed_mask import PackedMask
-from SegAnyPETLib.session.postprocess import probability_array
 from SegAnyPETLib.session.prediction import Prediction
 from SegAnyPETLib.session.prompt_clicks import check_prompt
 from SegAnyPETLib.session.prompts import Prompt
-from SegAnyPETLib.session.protocols import PETImage, SegmentationModel
+from SegAnyPETLib.session.protocols import CalibratedDescription, PETImage, SegmentationModel
 from SegAnyPETLib.session.region_cache import DEFAULT_BUDGET_BYTES, RegionCache
 from SegAnyPETLib.session.region_network import RegionNetwork
 
@@ -144,7 +144,17 @@ class InteractiveSession:
                 warnings.warn(notice, SegAnyPETWarning, stacklevel=2)
         self._show(result.mask)
         changed, self._changed = self._changed, NOTHING_CHANGED
-        return Prediction(result.mask, changed, result.score, result.notices, self._probability_maker(network))
+        description = self._model.spec
+        return Prediction(
+            packed=result.mask,
+            changed=changed,
+            soft_dice=result.score,
+            notices=result.notices,
+            grid=network.image.grid,
+            prompts=len(self._history.prompts),
+            calibration=description.calibration if isinstance(description, CalibratedDescription) else None,
+            make_logits=self._logits_maker(network),
+        )
 
     def undo(self) -> VoxelBox:
         """Take back the last prompt and its mask; returns the box of voxels of `mask` that changed.
@@ -209,14 +219,14 @@ class InteractiveSession:
             raise SessionError(msg)
         return result
 
-    def _probability_maker(self, network: RegionNetwork) -> Callable[[], NDArray[np.float32]]:
-        """Makes the probability of the prompts now in force, even after they were undone."""
+    def _logits_maker(self, network: RegionNetwork) -> Callable[[], ObjectLogits]:
+        """Makes the logits of the prompts now in force, even after they were undone."""
         entries = self._history.entries
         state = entries[-1].state
 
-        def make() -> NDArray[np.float32]:
+        def make() -> ObjectLogits:
             last = state if state is not None else _fold(network, entries, None)[-1][1]
-            return probability_array(last.canvas, network.image.grid)
+            return object_logits(last.canvas, last.mask, network.image.grid)
 
         return make
 
