@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from SegAnyPETLib.cli.console import STDOUT_NAME, Progress, write_json, write_line, write_table
-from SegAnyPETLib.cli.exit_codes import ExitCode
-from SegAnyPETLib.cli.options import add_common, add_model, load_chosen_model
-from SegAnyPETLib.errors import OutputError
+from SegAnyPETLib.cli.case_runs import describe_run, run_cases
+from SegAnyPETLib.cli.console import STDOUT_NAME, write_error, write_json
+from SegAnyPETLib.cli.evaluation_tables import write_robustness, write_summary
+from SegAnyPETLib.cli.options import add_common, add_model
+from SegAnyPETLib.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from SegAnyPETLib.evaluation import Case, CaseResult, Estimate, EvaluationProtocol, EvaluationResult
+    from SegAnyPETLib.evaluation import (
+        Case,
+        EvaluationResult,
+        Shift,
+    )
     from SegAnyPETLib.evaluation.protocol import MaskWriter
     from SegAnyPETLib.geometry import VoxelBox
 
 EPILOG = (
     "DATA holds CASE/pet.nii.gz (SUV) and CASE/gtv.nii.gz. The first click goes to the voxel deepest inside the "
     "reference, each next one to the deepest voxel of the largest error. Cross-validation in one run: a model path "
-    "with {fold} and --folds N; case numbers modulo N choose the weights that have not seen the case."
+    "with {fold} and --folds N; case numbers modulo N choose the weights that have not seen the case. A case that "
+    "ends in an error is noted in the result, the others go on, and the exit code is that of the first error."
 )
-SHOWN_CLICKS = (1, 2, 3, 5, 10)
+STANDARD = "standard"
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -45,7 +50,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--cases", metavar="A,B,C", help="only these cases")
     parser.add_argument("--fold", type=_parse_fold, metavar="K/N", help="only cases whose number modulo N is K")
     parser.add_argument("--folds", type=int, metavar="N", help="cross-validate: weights of each case's own fold")
-    parser.add_argument("--first-click", choices=("deepest", "random", "hottest"), default="deepest")
+    _add_variations(parser)
     parser.add_argument(
         "--cut-faces",
         type=float,
@@ -53,7 +58,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="MM",
         help="cut each face of each image by a random 0 to MM, never into the reference: crops give a lesion away",
     )
-    parser.add_argument("--seed", type=int, default=0, help="for cut faces, a random first click and the bootstrap")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="for cut faces, drawn first clicks, noise and the bootstrap"
+    )
     parser.add_argument(
         "--save-masks", type=Path, metavar="DIR", help="write DIR/CASE/click_NN.nii.gz on the case's grid"
     )
@@ -61,125 +68,93 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.set_defaults(run=run, usage_error=parser.error)
 
 
+def _add_variations(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--first-click",
+        choices=("deepest", "random", "hottest", "jittered", "outside"),
+        default="deepest",
+        help="in the reference; jittered: --jitter MM from the deepest; outside: the voxel beside the border",
+    )
+    parser.add_argument("--jitter", type=float, default=5.0, metavar="MM", help="of a jittered first click (default 5)")
+    parser.add_argument(
+        "--repeats", type=int, metavar="N", help="draw a drawn first click N times, mean per case (default 1)"
+    )
+    parser.add_argument(
+        "--shift",
+        type=_parse_shift,
+        metavar="KIND:AMOUNT",
+        help="show the model the image of another scanner: blur:MM, noise:SD, voxel:MM or suv:FACTOR",
+    )
+    parser.add_argument(
+        "--beside", choices=("classical",), help="give classical methods the same clicks and show their Dice"
+    )
+    parser.add_argument(
+        "--robustness",
+        action="store_true",
+        help="all first clicks (drawn ones --repeats times, default 5) and all shifts, as one table",
+    )
+
+
 def run(options: argparse.Namespace) -> int:
     """Do what `seganypet evaluate` was asked to."""
-    from SegAnyPETLib.evaluation import EvaluationProtocol, EvaluationResult, find_cases
+    from SegAnyPETLib.evaluation import EvaluationProtocol, classical_methods, find_cases, robustness_protocols
 
-    if ("{fold}" in options.model) != (options.folds is not None):
-        options.usage_error("--folds N and a --model path with {fold} go together")
-    protocol = EvaluationProtocol(options.clicks, options.first_click, options.cut_faces, options.seed)
+    _check_usage(options)
+    protocol = EvaluationProtocol(
+        options.clicks,
+        options.first_click,
+        options.cut_faces,
+        options.seed,
+        options.jitter,
+        1 if options.robustness else options.repeats or 1,
+        options.shift,
+    )
     names = [name.strip() for name in options.cases.split(",")] if options.cases else None
     folders = find_cases(options.data, names=names, fold=options.fold)
     if options.save_masks is not None:
         _make_folder(options.save_masks)
-    weights: dict[str, str | None] = {}
-    result = EvaluationResult(protocol, _evaluate_all(options, folders, protocol, weights))
+    runs = run_cases(
+        options,
+        folders,
+        robustness_protocols(protocol, repeats=options.repeats or 5) if options.robustness else {STANDARD: protocol},
+        beside=classical_methods() if options.beside else None,
+        on_mask=_mask_writer(options.save_masks) if options.save_masks else None,
+    )
+    _write_result(options, runs.evaluations(), about=describe_run(options, runs.weights))
+    if runs.errors:
+        write_error(f"{len(runs.errors)} runs ended in an error; they are in no figure.")
+    return runs.exit_code
+
+
+def _check_usage(options: argparse.Namespace) -> None:
+    if ("{fold}" in options.model) != (options.folds is not None):
+        options.usage_error("--folds N and a --model path with {fold} go together")
+    if options.robustness and (
+        options.beside or options.save_masks or options.shift or options.first_click != "deepest"
+    ):
+        options.usage_error("--robustness chooses first clicks and shifts itself, and goes without --beside and masks")
+    if options.save_masks and (options.repeats or 1) > 1:
+        options.usage_error("--save-masks goes with a single repeat")
+
+
+def _write_result(
+    options: argparse.Namespace, evaluations: Mapping[str, EvaluationResult], *, about: Mapping[str, Any]
+) -> None:
+    from SegAnyPETLib.evaluation import RobustnessResult
+
+    if options.robustness:
+        robustness = RobustnessResult(dict(evaluations))
+        document = robustness.to_json_object(about=about)
+    else:
+        document = evaluations[STANDARD].to_json_object(about=about)
     if options.json:
-        write_json(result.to_json_object(about=_about(options, weights)), file=options.json)
-    if options.json != STDOUT_NAME:
-        write_summary(result)
-    return ExitCode.DONE
-
-
-def _evaluate_all(
-    options: argparse.Namespace, folders: Sequence[Path], protocol: EvaluationProtocol, weights: dict[str, str | None]
-) -> tuple[CaseResult, ...]:
-    """Every case, in the order of names; one fold's model is in memory at a time, its hash is noted in `weights`."""
-    from SegAnyPETLib.evaluation import SessionMethod, evaluate_case, read_case
-    from SegAnyPETLib.evaluation.cases import case_number
-    from SegAnyPETLib.model.store import hash_file
-    from SegAnyPETLib.session import InteractiveSession
-
-    def fold_of(folder: Path) -> int:
-        return case_number(folder.name) % options.folds if options.folds else 0
-
-    writer = _mask_writer(options.save_masks) if options.save_masks else None
-    results: list[CaseResult] = []
-    with Progress(len(folders), unit="case", is_quiet=options.quiet) as progress:
-        for fold, members in groupby(sorted(folders, key=lambda folder: (fold_of(folder), folder.name)), key=fold_of):
-            name = options.model.replace("{fold}", str(fold))
-            model = load_chosen_model(options, name_or_path=name)
-            weights[name] = hash_file(model.weights_path) if model.weights_path else None
-            method = SessionMethod(InteractiveSession(model))
-            for folder in members:
-                progress.next_step(folder.name)
-                results.append(evaluate_case(method, read_case(folder), protocol=protocol, on_mask=writer))
-    return tuple(sorted(results, key=lambda result: result.case))
-
-
-def write_summary(result: EvaluationResult) -> None:
-    """Print the figures people ask for first."""
-    clicks = [click for click in SHOWN_CLICKS if click <= result.protocol.clicks]
-    rows = [
-        [
-            f"after click {click}",
-            _mean(result.estimate_after(click, "dice")),
-            _median(result.estimate_after(click, "dice"), digits=3),
-            _mean(result.estimate_after(click, "surface_dice_4mm")),
-            _median(result.estimate_after(click, "hd95_mm"), digits=1),
-            _median(result.estimate_after(click, "volume_ratio"), digits=2),
-        ]
-        for click in clicks
-    ]
-    rows += [
-        [
-            name.replace("_", " "),
-            _mean(result.estimate_of_baseline(name, "dice")),
-            _median(result.estimate_of_baseline(name, "dice"), digits=3),
-            _mean(result.estimate_of_baseline(name, "surface_dice_4mm")),
-            _median(result.estimate_of_baseline(name, "hd95_mm"), digits=1),
-            _median(result.estimate_of_baseline(name, "volume_ratio"), digits=2),
-        ]
-        for name in result.cases[0].baselines
-    ]
-    header = ["", "Dice, mean [95 %]", "median", "surface Dice 4 mm", "HD95 mm, median", "volume ratio"]
-    write_table([f"{len(result.cases)} cases", *header[1:]], rows)
-    write_line()
-    for line in _closing_lines(result):
-        write_line(line)
-
-
-def _closing_lines(result: EvaluationResult) -> list[str]:
-    lines = [f"area under Dice, clicks 1 to 5 (at most 4): {_mean(result.estimate_of_auc())}"]
-    for dice in (0.80, 0.85):
-        count = result.clicks_to(dice)
-        lines.append(
-            f"clicks to Dice {dice:.2f}: {count['mean_capped']:.1f} on average, {count['failed']} cases never reach it"
-        )
-    lowering = result.share_of_clicks_lowering_dice()
-    if lowering is not None:
-        lines.append(f"clicks that lower Dice by more than 0.02: {lowering:.0%}")
-    lines.append(f"clicks obeyed: {result.share_of_clicks_obeyed():.0%}")
-    for name, spread in result.seconds().items():
-        if spread is not None:
-            figures = f"median {spread['median']:.2f}, 95th percentile {spread['percentile_95']:.2f}"
-            lines.append(f"seconds per {name.replace('_', ' ')}: {figures}")
-    return lines
-
-
-def _mean(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "-"
-    low, high = estimate.mean_interval
-    return f"{estimate.mean:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def _median(estimate: Estimate | None, *, digits: int) -> str:
-    return "-" if estimate is None else f"{estimate.median:.{digits}f}"
-
-
-def _about(options: argparse.Namespace, weights: Mapping[str, str | None]) -> dict[str, Any]:
-    from SegAnyPETLib.benchmark.machine import describe_machine, describe_software, peak_memory_mb
-
-    return {
-        "model": options.model,
-        "weights_sha256": dict(weights),
-        "folds": options.folds,
-        "fold": "/".join(map(str, options.fold)) if options.fold else None,
-        "software": describe_software(),
-        "machine": describe_machine(),
-        "peak_memory_mb": peak_memory_mb(),
-    }
+        write_json(document, file=options.json)
+    if options.json == STDOUT_NAME:
+        return
+    if options.robustness:
+        write_robustness(robustness)
+    else:
+        write_summary(evaluations[STANDARD])
 
 
 def _mask_writer(folder: Path) -> MaskWriter:
@@ -211,3 +186,12 @@ def _parse_fold(text: str) -> tuple[int, int]:
         msg = f"expected K/N with K from 0 to N - 1, for example 0/5; found {text!r}"
         raise argparse.ArgumentTypeError(msg)
     return int(match[1]), int(match[2])
+
+
+def _parse_shift(text: str) -> Shift:
+    from SegAnyPETLib.evaluation import Shift
+
+    try:
+        return Shift.parse(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from SegAnyPETLib.evaluation.bootstrap import Estimate, compute_estimate
     from SegAnyPETLib.evaluation.cases import Case, cut_faces, find_cases, read_case
+    from SegAnyPETLib.evaluation.classical import classical_methods
     from SegAnyPETLib.evaluation.methods import ClickedMethod, SessionMethod
     from SegAnyPETLib.evaluation.metrics import Agreement, compute_agreement, compute_dice, compute_surface_distances
     from SegAnyPETLib.evaluation.protocol import CaseResult, ClickResult, EvaluationProtocol, evaluate_case
-    from SegAnyPETLib.evaluation.results import EvaluationResult
+    from SegAnyPETLib.evaluation.results import EvaluationResult, FailedCase
+    from SegAnyPETLib.evaluation.robustness import RobustnessResult, robustness_protocols
+    from SegAnyPETLib.evaluation.shifts import Shift
 
 _HOMES = {
     "Agreement": "metrics",
@@ -25,7 +28,11 @@ _HOMES = {
     "Estimate": "bootstrap",
     "EvaluationProtocol": "protocol",
     "EvaluationResult": "results",
+    "FailedCase": "results",
+    "RobustnessResult": "robustness",
     "SessionMethod": "methods",
+    "Shift": "shifts",
+    "classical_methods": "classical",
     "compute_agreement": "metrics",
     "compute_dice": "metrics",
     "compute_estimate": "bootstrap",
@@ -34,6 +41,7 @@ _HOMES = {
     "evaluate_case": "protocol",
     "find_cases": "cases",
     "read_case": "cases",
+    "robustness_protocols": "robustness",
 }
 
 __all__ = [
@@ -45,7 +53,11 @@ __all__ = [
     "Estimate",
     "EvaluationProtocol",
     "EvaluationResult",
+    "FailedCase",
+    "RobustnessResult",
     "SessionMethod",
+    "Shift",
+    "classical_methods",
     "compute_agreement",
     "compute_dice",
     "compute_estimate",
@@ -54,6 +66,7 @@ __all__ = [
     "evaluate_case",
     "find_cases",
     "read_case",
+    "robustness_protocols",
 ]
 
 

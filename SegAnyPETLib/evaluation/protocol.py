@@ -1,7 +1,7 @@
 """The click protocol run on one case: click, predict, measure, click into the largest error, again.
 
-The reference reaches the method only through the clicks. Methods beside it are given the same clicks, which go where the
-evaluated method errs.
+The reference reaches the method only through the clicks. Methods beside it are given the same clicks, which go where
+the evaluated method errs.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def walk_probability(block: SeededBlock) -> NDArray[np.float64]:
     step = uptake[edges.first] - uptake[edges.second]
     weight = (np.exp(-BETA * step**2) + SMALLEST_WEIGHT) / edges.length_mm**2
     labels = block.labels.ravel()
-    degree = sum(np.bincount(ends, weight, labels.size) for ends in (edges.first, edges.second))
+    degree = np.bincount(edges.first, weight, labels.size) + np.bincount(edges.second, weight, labels.size)
     unknown = labels == UNKNOWN
     number = np.cumsum(unknown) - 1
     free = unknown[edges.first] & unknown[edges.second]
@@ -81,6 +81,6 @@ def walk_probability(block: SeededBlock) -> NDArray[np.float64]:
     scaling = sparse.diags_array(1.0 / degree[unknown])
     # A solve that runs out of iterations leaves a mask that is a little off; it is a floor, not a result.
     solution, _ = cg(laplacian, from_seeds[unknown], rtol=TOLERANCE, maxiter=MOST_ITERATIONS, M=scaling)
-    probability = (labels == FOREGROUND).astype(np.float64)
+    probability: NDArray[np.float64] = (labels == FOREGROUND).astype(np.float64)
     probability[unknown] = solution
-    return probability.reshape(block.values.shape)
+    return np.asarray(probability.reshape(block.values.shape), dtype=np.float64)

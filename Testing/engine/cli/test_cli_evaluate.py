@@ -29,7 +29,7 @@ def test_a_run_writes_json_and_prints_a_table(cases, tmp_path, capsys):
 
 def test_json_on_stdout_is_all_there_is(cases, capsys):
     assert run(cases, "--clicks", 1, "--json", "-") == 0
-    assert json.loads(capsys.readouterr().out)["schema"] == "seganypet-evaluation/1"
+    assert json.loads(capsys.readouterr().out)["schema"] == "seganypet-evaluation/2"
 
 
 def test_names_of_hosts_users_and_folders_of_the_machine_stay_out_of_the_result(cases, capsys):
