@@ -10,11 +10,12 @@ from SegAnyPETLib.pretrain.bodies.tissues import BODY_WALL, LEFT, Tissue
 
 PERITONEUM = (*BODY_WALL, Tissue.PSOAS, Tissue.PSOAS + LEFT)  # where the gut may run
 WALK_STEP_MM = 22.0
+HAUSTRA = 11
 
 
 def paint_upper_abdomen(canvas: Canvas) -> None:
     """Liver of 1.5 to 1.8 l with its dome under the right lung, spleen, stomach, pancreas, adrenals."""
-    liver = canvas.vary((74.0, 66.0, 71.0), sd=0.05)
+    liver = canvas.vary((71.0, 64.0, 69.0), sd=0.05)
     canvas.ellipsoid(Tissue.LIVER, (-64, -4, -26), liver, exponent=2.5, roughness=0.02)
     canvas.ellipsoid(Tissue.LIVER, (8, -45, -6), canvas.vary((62.0, 28.0, 34.0)), roughness=0.03)
     canvas.ellipsoid(Tissue.GALLBLADDER, (-40, -52, -88), canvas.vary((13.0, 13.0, 26.0), sd=0.1))
@@ -69,9 +70,11 @@ def paint_gut(canvas: Canvas) -> None:
         (Tissue.RECTUM, [(0, 48, -305), (0, 52, -345), (0, 42, -385)], 17.0),
     )
     for tissue, course, radius in colon:
-        points = np.asarray(course, dtype=np.float64)
-        points[1:-1] += canvas.rng.normal(0, 7.0, points[1:-1].shape)
-        canvas.tube(tissue, points, canvas.vary([radius * wide] * len(points), sd=0.15), over=over)
+        corners = np.asarray(course, dtype=np.float64)
+        places = np.linspace(0, len(corners) - 1, HAUSTRA)
+        points = np.stack([np.interp(places, np.arange(len(corners)), corners[:, a]) for a in range(3)], axis=1)
+        points += canvas.rng.normal(0, 4.0, points.shape)
+        canvas.tube(tissue, points, canvas.vary([radius * wide] * HAUSTRA, sd=0.18), over=over)
     _paint_walk(canvas, Tissue.JEJUNUM, low=(-20, -75, -215), high=(85, 5, -115), steps=26)
     _paint_walk(canvas, Tissue.ILEUM, low=(-80, -75, -285), high=(60, 5, -190), steps=30)
 

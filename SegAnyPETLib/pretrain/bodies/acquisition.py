@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from SegAnyPETLib.geometry import VoxelBox
+from SegAnyPETLib.pretrain.bodies.canvas import VOXEL_MM
 from SegAnyPETLib.pretrain.synthetic import FWHM_PER_SIGMA
 
 FloatVolume = NDArray[np.float32]
@@ -94,6 +95,31 @@ def voxel_fractions(mask: NDArray[np.bool_], boxes: Sequence[FloatMatrix]) -> Fl
         return np.zeros([len(b) for b in boxes], dtype=np.float32)
     along_z, along_y, along_x = (b[:, s] for b, s in zip(boxes, box.slices, strict=True))
     return np.clip(apply_separable(mask[box.slices].astype(np.float32), (along_z, along_y, along_x)), 0, 1)
+
+
+def noise_free_image(
+    uptake: FloatVolume,
+    boxes: Sequence[FloatMatrix],
+    scanner: Scanner,
+    *,
+    moved: FloatMatrix,
+    spacing_kji_mm: tuple[float, float, float],
+) -> FloatVolume:
+    """Breathing, point spread and voxels, before any noise, (K, J, I).
+
+    Args:
+        uptake: SUV on the 2 mm grid (z, y, x).
+        boxes: The `voxel_matrix` along z, y and x.
+        scanner: Point spread, and whether edges overshoot.
+        moved: Average over the phases of breathing, see `Breathing.matrix`.
+        spacing_kji_mm: Voxel size.
+    """
+    along_z, along_y, along_x = (
+        box @ spread_matrix(count, fwhm_mm=fwhm, step_mm=VOXEL_MM)
+        for box, count, fwhm in zip(boxes, uptake.shape, scanner.fwhm_mm, strict=True)
+    )
+    clean = apply_separable(uptake, (along_z @ moved, along_y, along_x))
+    return sharpen_edges(clean, spacing_kji_mm=spacing_kji_mm) if scanner.gibbs else clean
 
 
 def add_scan_noise(

@@ -18,6 +18,7 @@ from SegAnyPETLib.pretrain.bodies.chest_and_head import paint_chest, paint_head,
 from SegAnyPETLib.pretrain.bodies.frame import Habitus, paint_outline, paint_skeleton
 from SegAnyPETLib.pretrain.bodies.tissues import BODY_WALL, Tissue
 
+Indices = NDArray[np.int64]
 PLACES_PER_LABEL = 400
 DOME_MM = 30.0  # z of the diaphragm's dome in the standard body
 
@@ -41,6 +42,12 @@ class Body:
     dome_index: float
     places: dict[int, NDArray[np.int16]] = field(repr=False)
     chords: tuple[NDArray[np.float32], NDArray[np.float32]] = field(repr=False)
+
+    def thickness_mm(self, z: Indices, y: Indices, x: Indices) -> NDArray[np.float32]:
+        """Mean of the two chords of the body through the voxels at all `z`, `y` and `x`, (len(z), len(y), len(x))."""
+        front_to_back, side_to_side = self.chords
+        mean = front_to_back[np.ix_(z, x)][:, None, :] + side_to_side[np.ix_(z, y)][:, :, None]
+        return np.asarray(0.5 * VOXEL_MM * mean, dtype=np.float32)
 
 
 def build_body(seed: int) -> Body:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from SegAnyPETLib.pretrain.bodies.tissues import LEFT, Tissue
 
@@ -42,7 +42,7 @@ def interpolate(volume: FloatVolume, shape: Sequence[int]) -> FloatVolume:
 def _hat_functions(count: int, points: int) -> FloatVolume:
     """Linear interpolation from `count` nodes to `points` evenly spaced places, (points, count)."""
     place = np.linspace(0, count - 1, points)[:, None]
-    return np.maximum(0, 1 - np.abs(place - np.arange(count))).astype(np.float32)
+    return np.asarray(np.maximum(0, 1 - np.abs(place - np.arange(count))), dtype=np.float32)
 
 
 def refine(volume: FloatVolume) -> FloatVolume:
@@ -76,15 +76,15 @@ class Canvas:
         self.labels: NDArray[np.uint8] = np.zeros([2 * n - 1 for n in COARSE_SHAPE], dtype=np.uint8)
         self._coords = self._warped_coordinates()
 
-    def vary(self, sizes: Sequence[float], *, sd: float = 0.07, joint_sd: float = 0.05) -> NDArray[np.float64]:
+    def vary(self, sizes: ArrayLike, *, sd: float = 0.07, joint_sd: float = 0.05) -> NDArray[np.float64]:
         """Sizes with a joint and an independent relative variation; the volume of three varies by about 19 %."""
-        return np.asarray(sizes) * np.exp(self.rng.normal(0, joint_sd) + self.rng.normal(0, sd, len(sizes)))
+        return np.asarray(sizes) * np.exp(self.rng.normal(0, joint_sd) + self.rng.normal(0, sd, np.size(sizes)))
 
     def ellipsoid(
         self,
         label: int,
-        centre: Sequence[float],
-        semi_axes: Sequence[float],
+        centre: ArrayLike,
+        semi_axes: ArrayLike,
         *,
         exponent: float = 2.0,
         axes: NDArray[np.float64] | None = None,
@@ -129,14 +129,15 @@ class Canvas:
     def tube(
         self,
         label: int,
-        points: Sequence[Sequence[float]],
-        radii: Sequence[float],
+        points: ArrayLike,
+        radii: ArrayLike,
         *,
         over: Sequence[int] | None = None,
     ) -> None:
         """Paint a chain of segments through `points` (LPS mm) whose radius changes linearly from one to the next."""
         nodes = np.asarray(points, dtype=np.float64)
-        for start, stop, first, last in zip(nodes[:-1], nodes[1:], radii[:-1], radii[1:], strict=True):
+        widths = np.asarray(radii, dtype=np.float64)
+        for start, stop, first, last in zip(nodes[:-1], nodes[1:], widths[:-1], widths[1:], strict=True):
             along = stop - start
             squared = float(along @ along)
 
@@ -213,9 +214,9 @@ class Canvas:
         return shift
 
 
-def frame_along(direction: Sequence[float]) -> NDArray[np.float64]:
+def frame_along(direction: ArrayLike) -> NDArray[np.float64]:
     """Three perpendicular unit vectors as rows, the first along `direction` (LPS)."""
-    first = np.asarray(direction, dtype=np.float64) / np.linalg.norm(direction)
+    first = np.asarray(direction, dtype=np.float64) / np.linalg.norm(np.asarray(direction))
     helper = np.eye(3)[int(np.abs(first).argmin())]
     second = np.cross(first, helper)
     second /= np.linalg.norm(second)

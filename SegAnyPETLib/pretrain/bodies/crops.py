@@ -10,20 +10,17 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from SegAnyPETLib.pretrain.bodies.acquisition import (
-    Scanner,
     add_scan_noise,
-    apply_separable,
     draw_scanner,
-    sharpen_edges,
-    spread_matrix,
+    noise_free_image,
     voxel_fractions,
     voxel_matrix,
 )
 from SegAnyPETLib.pretrain.bodies.anatomy import Body, build_body
 from SegAnyPETLib.pretrain.bodies.canvas import VOXEL_MM
 from SegAnyPETLib.pretrain.bodies.lesions import Site, draw_diameter, draw_site, paint_lesion
-from SegAnyPETLib.pretrain.bodies.motion import AMPLITUDE_MM, Breathing
-from SegAnyPETLib.pretrain.bodies.tissues import FOCI, LEFT, ORGANS, Tissue
+from SegAnyPETLib.pretrain.bodies.motion import draw_breathing
+from SegAnyPETLib.pretrain.bodies.tissues import FOCI, LEFT, ORGANS, Organ, Tissue
 from SegAnyPETLib.pretrain.bodies.tracers import Preset, draw_preset, draw_uptake
 from SegAnyPETLib.pretrain.bodies.visible import is_visible
 from SegAnyPETLib.pretrain.bodies.window import Window, cut_window
@@ -34,6 +31,7 @@ FloatVector = NDArray[np.float64]
 MARGIN_VOXELS = np.array([13, 6, 6])  # beyond the crop along z, y, x: breathing and three sigmas of the point spread
 LESION_SHARE, ORGAN_SHARE = 0.60, 0.30
 FEWEST_VOXELS = 8
+FIRST_BODY = 1_000_000  # seeds of bodies below this are free for testing
 LARGEST_SHARE = 1.4  # diameter of the largest lesion, in sides of the crop
 
 
@@ -55,7 +53,7 @@ class Bodies(Sequence[Body]):
     def __getitem__(self, index: int) -> Body:  # type: ignore[override]  # slices of a bank are not needed
         body = self._kept[index]
         if body is None:
-            body = self._kept[index] = build_body(self.seed * 100_003 + index)
+            body = self._kept[index] = build_body((self.seed + 1) * FIRST_BODY + index)
         return body
 
 
@@ -66,6 +64,7 @@ class _Target:
     place: FloatVector
     labels: tuple[int, ...] = ()
     piece: bool = False
+    organ: Organ | None = None
     site: Site | None = None
     diameter_mm: float = 0.0
 
@@ -93,13 +92,14 @@ def sample_body_scene(rng: np.random.Generator, *, size: int, bodies: Sequence[B
 
 
 def _draw_target(rng: np.random.Generator, body: Body, *, spacing_mm: float, size: int) -> _Target | None:
-    kind = rng.random()
+    kind, organ = rng.random(), None
     if kind < LESION_SHARE:
         diameter = max(draw_diameter(rng, largest_mm=LARGEST_SHARE * size * spacing_mm), 2.6 * spacing_mm)
         site = draw_site(rng, body, diameter_mm=diameter)
         return _Target(site.centre, site=site, diameter_mm=diameter)
     if kind < LESION_SHARE + ORGAN_SHARE:
-        instances = ORGANS[int(rng.integers(len(ORGANS)))].instances()
+        organ = ORGANS[int(rng.integers(len(ORGANS)))]
+        instances = organ.instances()
         labels = instances[int(rng.integers(len(instances)))][1]
     else:
         labels = (int(FOCI[int(rng.integers(len(FOCI)))]) + int(rng.choice([0, LEFT])),)
@@ -108,7 +108,7 @@ def _draw_target(rng: np.random.Generator, body: Body, *, spacing_mm: float, siz
         return None
     places = body.places[present[int(rng.integers(len(present)))]]
     place = np.asarray(places[rng.integers(len(places))], dtype=np.float64)
-    return _Target(place, labels=labels, piece=kind >= LESION_SHARE + ORGAN_SHARE)
+    return _Target(place, labels=labels, piece=organ is None, organ=organ)
 
 
 def _draw_crop(rng: np.random.Generator, body: Body, target: _Target, *, spacing_mm: float, size: int) -> Scene | None:
@@ -118,12 +118,14 @@ def _draw_crop(rng: np.random.Generator, body: Body, target: _Target, *, spacing
     stop = np.ceil(low + side).astype(np.int64) + MARGIN_VOXELS
     preset = draw_preset(rng)
     table = draw_uptake(rng, preset, fat_mm=body.habitus.fat_mm)
+    if target.organ is not None and not target.organ.stands_out(table):
+        return None
     window = cut_window(rng, body, start=start, stop=stop, table=table)
     if target.site is not None and not paint_lesion(
         rng, window, target.site, preset=preset, number=1, diameter_mm=target.diameter_mm
     ):
         return None
-    _paint_others(rng, body, window, preset, low=low, side=side)
+    _paint_others(rng, window, preset, low=low, side=side)
     mask = _target_mask(window, target)
     edges = [(low[a] - start[a] + np.arange(size + 1) * spacing_mm / VOXEL_MM) * VOXEL_MM for a in range(3)]
     boxes = [voxel_matrix(edges[a], count=window.labels.shape[a], step_mm=VOXEL_MM) for a in range(3)]
@@ -132,20 +134,22 @@ def _draw_crop(rng: np.random.Generator, body: Body, target: _Target, *, spacing
     if (fraction >= 0.5).sum() < FEWEST_VOXELS:
         return None
     scanner = draw_scanner(rng)
-    clean = _image(rng, body, window, boxes, scanner, spacing_mm)
-    if not is_visible(clean * cut, fraction, spacing_kji_mm=(spacing_mm,) * 3):
-        return None
-    thickness = _thickness(body, low, spacing_mm, size)
     spacing = (spacing_mm,) * 3
+    breathing = draw_breathing(rng, dome_mm=body.dome_index * VOXEL_MM)
+    moved = breathing.matrix((start[0] + np.arange(window.labels.shape[0])) * VOXEL_MM, step_mm=VOXEL_MM)
+    clean = noise_free_image(window.uptake, boxes, scanner, moved=moved, spacing_kji_mm=spacing)
+    if not is_visible(clean * cut, fraction, spacing_kji_mm=spacing):
+        return None
+    places = [start[a] + boxes[a].argmax(axis=1) for a in range(3)]
+    z, y, x = (np.clip(p, 0, n - 1) for p, n in zip(places, body.labels.shape, strict=True))
+    thickness = body.thickness_mm(z, y, x)
     noisy = add_scan_noise(
         rng, clean, scanner, spacing_kji_mm=spacing, liver_suv=float(table[Tissue.LIVER]), thickness_mm=thickness
     )
-    return _turned(rng, noisy * np.float32(scanner.gain) * cut, np.clip(fraction, 0, 1), spacing_mm)
+    return _turned(rng, noisy * np.float32(scanner.gain) * cut, fraction, spacing_mm)
 
 
-def _paint_others(
-    rng: np.random.Generator, body: Body, window: Window, preset: Preset, *, low: FloatVector, side: float
-) -> None:
+def _paint_others(rng: np.random.Generator, window: Window, preset: Preset, *, low: FloatVector, side: float) -> None:
     """Further lesions near the target, mostly nodes."""
     for number in range(2, 2 + int(rng.poisson(1.2))):
         diameter = draw_diameter(rng, largest_mm=60.0)
@@ -155,33 +159,15 @@ def _paint_others(
 
 def _target_mask(window: Window, target: _Target) -> NDArray[np.bool_]:
     if target.site is not None:
-        return window.lesions == 1
+        return np.asarray(window.lesions == 1)
     wanted = np.zeros(256, dtype=bool)
     wanted[list(target.labels)] = True
-    mask: NDArray[np.bool_] = wanted[window.labels] & (window.lesions == 0)
+    mask = np.asarray(wanted[window.labels] & (window.lesions == 0))
     if target.piece:
         pieces, _ = ndimage.label(mask)
         z, y, x = (target.place - window.start).astype(int)
-        mask = (pieces == pieces[z, y, x]) & mask
+        mask &= pieces == pieces[z, y, x]
     return mask
-
-
-def _image(
-    rng: np.random.Generator,
-    body: Body,
-    window: Window,
-    boxes: list[FloatVector],
-    scanner: Scanner,
-    spacing_mm: float,
-) -> NDArray[np.float32]:
-    """The noise-free image: breathing, point spread, voxels."""
-    counts = window.labels.shape
-    spreads = [spread_matrix(n, fwhm_mm=f, step_mm=VOXEL_MM) for n, f in zip(counts, scanner.fwhm_mm, strict=True)]
-    breathing = Breathing(float(rng.uniform(*AMPLITUDE_MM)), body.dome_index * VOXEL_MM)
-    moved = breathing.matrix((window.start[0] + np.arange(counts[0])) * VOXEL_MM, step_mm=VOXEL_MM)
-    matrices = (boxes[0] @ spreads[0] @ moved, boxes[1] @ spreads[1], boxes[2] @ spreads[2])
-    clean = apply_separable(window.uptake, matrices)
-    return sharpen_edges(clean, spacing_kji_mm=(spacing_mm,) * 3) if scanner.gibbs else clean
 
 
 def _scanned(body: Body, low: FloatVector, spacing_mm: float, size: int) -> NDArray[np.bool_]:
@@ -191,17 +177,6 @@ def _scanned(body: Body, low: FloatVector, spacing_mm: float, size: int) -> NDAr
         centre = first + (np.arange(size) + 0.5) * spacing_mm / VOXEL_MM
         inside.append((centre >= 0) & (centre <= count))
     return np.asarray(inside[0][:, None, None] & inside[1][:, None] & inside[2])
-
-
-def _thickness(body: Body, low: FloatVector, spacing_mm: float, size: int) -> NDArray[np.float32]:
-    """Mean of the two chords of the body through each voxel, mm, (size, size, size)."""
-    z, y, x = (
-        np.clip((first + (np.arange(size) + 0.5) * spacing_mm / VOXEL_MM).astype(int), 0, count - 1)
-        for first, count in zip(low, body.labels.shape, strict=True)
-    )
-    front_to_back, side_to_side = body.chords
-    mean = front_to_back[np.ix_(z, x)][:, None, :] + side_to_side[np.ix_(z, y)][:, :, None]
-    return np.asarray(0.5 * VOXEL_MM * mean, dtype=np.float32)
 
 
 def _turned(

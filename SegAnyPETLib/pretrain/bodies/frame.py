@@ -79,7 +79,11 @@ def _paint_arms(canvas: Canvas, tissue: Tissue, habitus: Habitus, *, grow: float
     beside = 178.0 + habitus.fat_mm
     for side in SIDES:
         if habitus.arms_up:
-            points = [(160 * side, 12, 190), (175 * side, 0, 330), (95 * side, -30, 478)]
+            points: list[tuple[float, float, float]] = [
+                (160 * side, 12, 190),
+                (175 * side, 0, 330),
+                (95 * side, -30, 478),
+            ]
         else:
             points = [(165 * side, 12, 190), ((beside + 42) * side, 20, -60), ((beside + 25) * side, -10, -330)]
         canvas.tube(tissue, points, np.array([46.0, 38.0, 26.0]) + grow)

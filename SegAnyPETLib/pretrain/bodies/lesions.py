@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from SegAnyPETLib.pretrain.bodies.anatomy import Body
 from SegAnyPETLib.pretrain.bodies.canvas import VOXEL_MM, interpolate
@@ -24,6 +25,7 @@ DIAMETER_MM = (5.0, 90.0)
 MASS_MM = (60.0, 200.0)  # sarcomas and the like
 MASS_SHARE = 0.12
 TOUCHING_SHARE = 0.25
+CLEARANCE = 1.25  # of the surface, to the next lesion: two that touch would be one to the eye
 MEDIAN_SUV: dict[Preset, float] = {"fdg": 5.5, "psma": 9.0, "sstr": 11.0, "wild": 4.0}
 
 _T = Tissue
@@ -62,7 +64,11 @@ def draw_site(rng: np.random.Generator, body: Body, *, diameter_mm: float) -> Si
     shares = np.array([share for _, share, _ in _SITES])
     soft = diameter_mm >= MASS_MM[0] and rng.random() < 0.7
     tissues, _, (near, far) = _SITES[5 if soft else int(rng.choice(len(_SITES), p=shares / shares.sum()))]
-    place = _random_place(rng, body, tissues)
+    for _ in range(20):
+        place = _random_place(rng, body, tissues)
+        z, _, x = place.astype(int)
+        if body.chords[0][z, x] * VOXEL_MM >= 0.7 * diameter_mm:  # not a mass as wide as two arms
+            break
     return Site(place + _direction(rng) * rng.uniform(near, far) / VOXEL_MM, ())
 
 
@@ -113,7 +119,9 @@ def paint_lesion(
     allowed = np.ones(256, dtype=bool)
     allowed[[int(Tissue.AIR), int(Tissue.AIRWAY), *site.keep]] = False
     inside = (reach < 1) & allowed[labels]
-    if inside.sum() < 4 or window.lesions[box][inside].any():
+    if not allowed[labels].all():
+        inside = _largest_piece(inside)
+    if inside.sum() < 4 or window.lesions[box][reach < CLEARANCE].any():
         return False
     uptake = window.uptake[box]
     surroundings = float(np.median(uptake[inside]))
@@ -121,6 +129,12 @@ def paint_lesion(
     uptake[inside] = _draw_pattern(rng, reach, level, surroundings, diameter_mm)[inside]
     window.lesions[box][inside] = number
     return True
+
+
+def _largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What the skin or an organ that is left alone cuts off does not belong to the lesion."""
+    pieces, count = ndimage.label(mask)
+    return mask if count < 2 else np.asarray(pieces == 1 + int(np.bincount(pieces.ravel())[1:].argmax()))
 
 
 def draw_reach(rng: np.random.Generator, *, low: FloatVector, shape: tuple[int, ...], radius: float) -> FloatVolume:

@@ -49,3 +49,8 @@ class Breathing:
             np.add.at(matrix, (low, np.arange(n)), weight * (1 - part))
             np.add.at(matrix, (np.minimum(low + 1, n - 1), np.arange(n)), weight * part)
         return matrix
+
+
+def draw_breathing(rng: np.random.Generator, *, dome_mm: float) -> Breathing:
+    """An amplitude of 2 to 18 mm at the dome of the diaphragm."""
+    return Breathing(float(rng.uniform(*AMPLITUDE_MM)), dome_mm)

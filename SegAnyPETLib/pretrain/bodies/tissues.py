@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum, auto
 
+import numpy as np
+from numpy.typing import NDArray
+
 LEFT = 64  # added to the tissue where a part lies on the patient's left and has a twin on the right
 LABELS = 128
+RIVAL_RATIO = 1.5
 
 
 class Tissue(IntEnum):
@@ -81,11 +85,20 @@ class Organ:
         name: As in file names.
         tissues: All of them belong to it.
         paired: Whether left and right are two objects.
+        against: What it wraps; without a difference to it the organ has no border to find.
     """
 
     name: str
     tissues: tuple[Tissue, ...]
     paired: bool = False
+    against: Tissue | None = None
+
+    def stands_out(self, table: NDArray[np.float32]) -> bool:
+        """Whether all of it differs by a factor of 1.5 from `against`, given the SUV of every label (128,)."""
+        if self.against is None:
+            return True
+        ratios = table[list(self.tissues)] / table[self.against]
+        return bool(ratios.min() >= RIVAL_RATIO or ratios.max() <= 1 / RIVAL_RATIO)
 
     def instances(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
         """Name and labels of each object: one, or right and left."""
@@ -99,7 +112,7 @@ _T = Tissue
 ORGANS = (
     Organ("brain", (_T.GREY, _T.WHITE, _T.NUCLEI, _T.CEREBELLUM, _T.VENTRICLE)),
     Organ("lung", (_T.LUNG,), paired=True),
-    Organ("myocardium", (_T.MYOCARDIUM, _T.MYOCARDIUM_BASE)),
+    Organ("myocardium", (_T.MYOCARDIUM, _T.MYOCARDIUM_BASE), against=_T.HEART_BLOOD),
     Organ("aorta", (_T.AORTA,)),
     Organ("liver", (_T.LIVER,)),
     Organ("spleen", (_T.SPLEEN,)),

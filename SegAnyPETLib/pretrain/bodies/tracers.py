@@ -20,7 +20,7 @@ _Table = dict[Tissue, tuple[float, float]]
 
 _FDG: _Table = {  # mean, SD between subjects
     _T.SKIN: (0.35, 0.08), _T.FAT: (0.28, 0.08), _T.MUSCLE: (0.65, 0.15), _T.BONE: (0.5, 0.1), _T.SHAFT: (0.46, 0.1),
-    _T.GREY: (9.0, 2.2), _T.CEREBELLUM: (8.0, 2.0), _T.VENTRICLE: (1.5, 0.4), _T.CSF: (0.8, 0.2), _T.CORD: (1.9, 0.4),
+    _T.GREY: (9.0, 2.2), _T.VENTRICLE: (1.5, 0.4), _T.CSF: (0.8, 0.2), _T.CORD: (1.9, 0.4),
     _T.EYE: (0.7, 0.2), _T.PITUITARY: (2.5, 0.8), _T.LACRIMAL: (1.8, 0.6), _T.PAROTID: (1.8, 0.6),
     _T.SUBMANDIBULAR: (2.0, 0.6), _T.SUBLINGUAL: (3.3, 1.3), _T.TONSIL: (3.45, 1.4), _T.THYROID: (1.2, 0.3),
     _T.VOCAL_CORD: (1.4, 0.5), _T.LUNG: (0.45, 0.12), _T.OESOPHAGUS: (1.6, 0.4), _T.GALLBLADDER: (1.0, 0.3),
@@ -105,6 +105,7 @@ def _draw_fdg(rng: np.random.Generator) -> NDArray[np.float64]:
     suv[[Tissue.AORTA, Tissue.VEIN, Tissue.HEART_BLOOD]] = blood
     suv[Tissue.SPLEEN] = suv[Tissue.LIVER] * _normal(rng, 0.85, 0.12)
     suv[Tissue.WHITE] = suv[Tissue.GREY] / rng.uniform(2.3, 3.0)
+    suv[Tissue.CEREBELLUM] = suv[Tissue.GREY] * _normal(rng, 0.89, 0.08)
     suv[Tissue.NUCLEI] = suv[Tissue.GREY] * rng.uniform(0.95, 1.15)
     stimulated = rng.random() < 0.10  # by G-CSF
     suv[Tissue.VERTEBRA] = rng.uniform(3.0, 6.0) if stimulated else _normal(rng, 1.5, 0.35)
