@@ -1,7 +1,9 @@
 """Random clicks for training: what people do, mistakes included.
 
 The mixture follows the click simulation of interactive-segmentation training (Sofiiuk et al. 2022, RITM,
-arXiv:2102.06583) with two habits of PET readers added: clicking the middle, and clicking the hottest spot.
+arXiv:2102.06583) with two habits of PET readers added: clicking the middle, and clicking the hottest spot. Robot users
+are too tidy (Marinov et al. 2024, IEEE TPAMI, arXiv:2311.13964), so hands tremble, some first clicks miss, and some
+later ones say what is known already.
 """
 
 from __future__ import annotations
@@ -11,41 +13,63 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 INNER_SHARE_OF_DEPTH = 0.5  # "inner" voxels are at least this deep, as a share of the greatest depth
-FIRST_CLICK_MIDDLE = 0.45
-FIRST_CLICK_HOTTEST = 0.2
-FIRST_CLICK_ANYWHERE = 0.1  # the rest: an inner voxel
-LATER_CLICK_ANYWHERE = 0.15  # the rest: an inner voxel of the largest error
+FIRST_CLICK_MIDDLE = 0.35
+FIRST_CLICK_HOTTEST = 0.25
+FIRST_CLICK_ANYWHERE = 0.15  # the rest: an inner voxel
+FIRST_CLICK_MISSES = 0.03  # goes to a voxel just outside the target
+LATER_CLICK_ANYWHERE = 0.10  # the rest: an inner voxel of the largest error
+LATER_CLICK_REDUNDANT = 0.05  # says what the mask says already
+TREMBLING = 0.3  # share of clicks that land beside where they were meant, with a standard deviation of a voxel
 
 MaskArray = NDArray[np.bool_]
+Index = tuple[int, int, int]
 
 
-def sample_first_click(rng: np.random.Generator, target: MaskArray, suv: NDArray[np.float32]) -> tuple[int, int, int]:
-    """A first click in `target` (K, J, I): the middle, the hottest voxel, an inner voxel, or any voxel."""
+def sample_first_click(rng: np.random.Generator, target: MaskArray, suv: NDArray[np.float32]) -> Index:
+    """A first click for `target` (K, J, I): middle, hottest, an inner or any voxel; rarely just outside."""
+    if rng.random() < FIRST_CLICK_MISSES:
+        rim = ndimage.binary_dilation(target) & ~target
+        if rim.any():
+            return _any_voxel(rng, rim)
     kind = rng.random()
     if kind < FIRST_CLICK_MIDDLE:
-        depth = _depth(target)
-        return _index(int(depth.argmax()), target.shape)
-    if kind < FIRST_CLICK_MIDDLE + FIRST_CLICK_HOTTEST:
-        return _index(int(np.where(target, suv, -np.inf).argmax()), target.shape)
-    if kind < FIRST_CLICK_MIDDLE + FIRST_CLICK_HOTTEST + FIRST_CLICK_ANYWHERE:
-        return _any_voxel(rng, target)
-    return _inner_voxel(rng, target)
+        click = _index(int(_depth(target).argmax()), target.shape)
+    elif kind < FIRST_CLICK_MIDDLE + FIRST_CLICK_HOTTEST:
+        click = _index(int(np.where(target, suv, -np.inf).argmax()), target.shape)
+    elif kind < FIRST_CLICK_MIDDLE + FIRST_CLICK_HOTTEST + FIRST_CLICK_ANYWHERE:
+        click = _any_voxel(rng, target)
+    else:
+        click = _inner_voxel(rng, target)
+    return _trembled(rng, click, target)
 
 
-def sample_next_click(
-    rng: np.random.Generator, target: MaskArray, predicted: MaskArray
-) -> tuple[tuple[int, int, int], bool] | None:
-    """A correcting click in the largest error component and whether it is positive; None without an error."""
+def sample_next_click(rng: np.random.Generator, target: MaskArray, predicted: MaskArray) -> tuple[Index, bool] | None:
+    """A click after `predicted` and whether it is positive; None without an error.
+
+    Most correct the largest error component; some another error, and some repeat what is right already.
+    """
     errors = target != predicted
     if not errors.any():
         return None
-    if rng.random() < LATER_CLICK_ANYWHERE:
+    kind = rng.random()
+    if kind < LATER_CLICK_REDUNDANT and (target & predicted).any():
+        return _any_voxel(rng, target & predicted), True
+    if kind < LATER_CLICK_REDUNDANT + LATER_CLICK_ANYWHERE:
         click = _any_voxel(rng, errors)
         return click, bool(target[click])
-    components = [_largest_component(target & ~predicted), _largest_component(predicted & ~target)]
-    missed, spurious = components
-    is_positive = missed.sum() >= spurious.sum()
-    return _inner_voxel(rng, missed if is_positive else spurious), bool(is_positive)
+    missed, spurious = _largest_component(target & ~predicted), _largest_component(predicted & ~target)
+    is_positive = bool(missed.sum() >= spurious.sum())
+    error = missed if is_positive else spurious
+    return _trembled(rng, _inner_voxel(rng, error), error), is_positive
+
+
+def _trembled(rng: np.random.Generator, click: Index, meant: MaskArray) -> Index:
+    """The click where a hand may have put it; still inside what was meant."""
+    if rng.random() >= TREMBLING:
+        return click
+    moved = np.clip(np.rint(np.asarray(click) + rng.standard_normal(3)), 0, np.asarray(meant.shape) - 1).astype(int)
+    k, j, i = (int(n) for n in moved)
+    return (k, j, i) if meant[k, j, i] else click
 
 
 def _largest_component(mask: MaskArray) -> MaskArray:
@@ -62,15 +86,15 @@ def _depth(mask: MaskArray) -> NDArray[np.float64]:
     return np.asarray(ndimage.distance_transform_edt(np.pad(mask, 1)))[1:-1, 1:-1, 1:-1]
 
 
-def _inner_voxel(rng: np.random.Generator, mask: MaskArray) -> tuple[int, int, int]:
+def _inner_voxel(rng: np.random.Generator, mask: MaskArray) -> Index:
     depth = _depth(mask)
     return _any_voxel(rng, depth >= INNER_SHARE_OF_DEPTH * depth.max())
 
 
-def _any_voxel(rng: np.random.Generator, mask: MaskArray) -> tuple[int, int, int]:
+def _any_voxel(rng: np.random.Generator, mask: MaskArray) -> Index:
     return _index(int(rng.choice(np.flatnonzero(mask))), mask.shape)
 
 
-def _index(flat: int, shape: tuple[int, ...]) -> tuple[int, int, int]:
+def _index(flat: int, shape: tuple[int, ...]) -> Index:
     k, j, i = np.unravel_index(flat, shape)
     return int(k), int(j), int(i)

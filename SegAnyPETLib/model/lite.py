@@ -2,8 +2,9 @@
 
 A U-shaped encoder sees the crop once; a small U-shaped decoder is conditioned on the clicks and runs once
 per click. Both work at half the crop's resolution, only the last two convolutions at full resolution. The
-decoder is told what PET tells a reader: how far each voxel is from the nearest click, and how much hotter
-or colder it is than the tissue under that click.
+decoder is told what PET tells a reader: how far each voxel is from the nearest click, how much hotter or
+colder it is than the tissue under that click, and how far each click reaches. A correcting click goes into
+the middle of what is wrong, so all within its distance to the border of the mask it corrects is wrong too.
 
 Tensors are (B, C, D, H, W). The input is ln(1 + SUV). Any crop with sides divisible by 16 works.
 """
@@ -18,9 +19,10 @@ from torch.nn import functional
 
 CHANNELS = (24, 48, 96, 128)  # at 1/2, 1/4, 1/8, 1/16 of the crop's resolution
 HEAD_CHANNELS = 8
-PROMPT_CHANNELS = 10
+PROMPT_CHANNELS = 12
 CLICK_SIGMA_VOXELS = 2.0
-CLICK_REACH_VOXELS = 16.0  # beyond this, all voxels are equally far from a click
+FAR_VOXELS = 16.0  # beyond this, all voxels are equally far from a click
+LARGEST_REACH_VOXELS = 8.0  # a click that says it reaches further is taken to reach this far
 CLICK_TISSUE_VOXELS = 1  # the click's own intensity is the mean of the cube this many voxels around it
 
 
@@ -155,8 +157,8 @@ class LiteNetwork(nn.Module):
 
         Args:
             embedding: From `encode`; a batch of one is repeated for several prompt sets.
-            points: Coordinates (B, N, 3) as voxel indices along D, H, W, and labels (B, N): 1 positive,
-                0 negative, -1 ignored.
+            points: Coordinates (B, N, 3) as voxel indices along D, H, W, or (B, N, 4) with each point's reach in
+                voxels (0: not known), and labels (B, N): 1 positive, 0 negative, -1 ignored.
             mask_logits: An earlier answer (B, 1, D, H, W), or None.
 
         Returns:
@@ -180,11 +182,13 @@ class LiteNetwork(nn.Module):
 def _prompt_maps(volume: Tensor, coords: Tensor, labels: Tensor, mask_logits: Tensor | None) -> tuple[Tensor, Tensor]:
     """Maps of the prompts at full (B, 3, ...) and half resolution (B, PROMPT_CHANNELS, ...)."""
     half = functional.avg_pool3d(volume, 2)
+    coords, reach = coords[..., :3], coords[..., 3:].sum(dim=2).clamp(0, LARGEST_REACH_VOXELS)  # (B, N, 3), (B, N)
     tissue = _click_tissue(volume, coords)  # (B, N)
     near, tissue_map = [], []
     for wanted in (1, 0):
-        distance, nearest = _nearest_click(half, coords, labels == wanted)
-        near += [torch.exp(-0.5 * (distance / CLICK_SIGMA_VOXELS) ** 2), 1 - distance / CLICK_REACH_VOXELS]
+        distance, nearest, depth = _nearest_click(half, coords, reach, labels == wanted)
+        near += [torch.exp(-0.5 * (distance / CLICK_SIGMA_VOXELS) ** 2), 1 - distance / FAR_VOXELS]
+        near.append(depth / LARGEST_REACH_VOXELS)
         present = (labels == wanted).any(dim=1)[:, None, None, None, None].to(volume)
         value = torch.gather(tissue, 1, nearest.flatten(1)).view_as(half) if coords.shape[1] else torch.zeros_like(half)
         tissue_map.append((value, present))
@@ -218,18 +222,24 @@ def _click_tissue(volume: Tensor, coords: Tensor) -> Tensor:
     return torch.gather(smooth, 1, flat)
 
 
-def _nearest_click(half: Tensor, coords: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """Distance in full-resolution voxels (B, 1, ...) to the nearest chosen click, capped, and its index (B, ...)."""
+def _nearest_click(half: Tensor, coords: Tensor, reach: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The nearest chosen click, seen from every voxel of `half`.
+
+    Returns:
+        Distance in full-resolution voxels (B, 1, ...), capped; index of the click (B, ...); and how deep the voxel lies
+        inside the reach of any chosen click (B, 1, ...), negative outside, capped to the largest reach both ways.
+    """
     batch, _, *shape = half.shape
     if coords.shape[1] == 0:
         nobody = torch.zeros(batch, *shape, dtype=torch.long, device=half.device)
-        return half.new_full(half.shape, CLICK_REACH_VOXELS), nobody
+        return half.new_full(half.shape, FAR_VOXELS), nobody, half.new_full(half.shape, -LARGEST_REACH_VOXELS)
     axes = [torch.arange(n, device=half.device, dtype=half.dtype) * 2 + 0.5 for n in shape]
     squared = half.new_zeros(batch, coords.shape[1], *shape)
     for axis, positions in enumerate(axes):
         view = [1, 1, 1, 1, 1]
         view[axis + 2] = -1
         squared = squared + (positions.view(view) - coords[..., axis][:, :, None, None, None]) ** 2
-    squared = squared.masked_fill(~chosen[:, :, None, None, None], torch.inf)
-    best, index = squared.min(dim=1)
-    return best.sqrt().clamp(max=CLICK_REACH_VOXELS)[:, None], index
+    distance = squared.sqrt().masked_fill(~chosen[:, :, None, None, None], torch.inf)
+    best, index = distance.min(dim=1, keepdim=True)
+    depth = (reach[:, :, None, None, None] - distance).amax(dim=1, keepdim=True)
+    return best.clamp(max=FAR_VOXELS), index[:, 0], depth.clamp(-LARGEST_REACH_VOXELS, LARGEST_REACH_VOXELS)

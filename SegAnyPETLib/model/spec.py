@@ -18,7 +18,7 @@ from SegAnyPETLib.model.resources import resources_folder
 TensorAxes = Literal["kji_lps", "ijk_ras"]
 Normalization = Literal["zscore_positive", "log_suv"]
 FirstMaskPrompt = Literal["zeros", "none"]
-PointPolicy = Literal["accumulate", "newest"]
+PointPolicy = Literal["accumulate", "newest", "reaching"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class PreprocessingSpec:
         normalization: `zscore_positive`: mean and standard deviation of the voxels above zero, applied to all.
             `log_suv`: logarithm of SUV; it does not depend on the crop.
         mask_prompt_first: What stands for the previous mask at the first click: a mask of zeros, or nothing.
-        points: Whether a prediction is given every point so far, or only the newest one.
+        points: Whether a prediction is given every point so far, only the newest one, or every point with its reach
+            in voxels as a fourth coordinate (see `clicks.reach_of_click`).
         mask_stride: Tensor voxels per mask voxel along each axis.
     """
 
@@ -204,7 +205,9 @@ def _registry(path: Path) -> tuple[ModelSpec, ...]:
     return read_registry(path)
 
 
-def _read_entry(entry: Mapping[str, Any], preprocessing: Mapping[str, PreprocessingSpec], *, folder: Path) -> ModelSpec:
+def _read_entry(
+    entry: Mapping[str, Any], preprocessing: Mapping[str, PreprocessingSpec], *, folder: Path
+) -> ModelSpec:
     fields = dict(entry)
     own = fields.pop("preprocessing", None)
     hub = fields.pop("hub_file", None)

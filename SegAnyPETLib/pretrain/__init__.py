@@ -5,6 +5,7 @@ it loads torch and MONAI.
 """
 
 from SegAnyPETLib.pretrain.config import TrainingConfig
-from SegAnyPETLib.pretrain.synthetic import Scene, sample_scene
+from SegAnyPETLib.pretrain.scene import Scene
+from SegAnyPETLib.pretrain.synthetic import sample_scene
 
 __all__ = ["Scene", "TrainingConfig", "sample_scene"]

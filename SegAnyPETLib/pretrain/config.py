@@ -21,11 +21,13 @@ class TrainingConfig:
         warm_up_steps: Steps of linear warm-up.
         weight_decay: Of AdamW, on all parameters.
         real_share: Share of steps on real cases, 0 to 1; the others are synthetic.
+        body_share: Share of the synthetic crops that are cut from whole bodies; the others are shapes.
+        bodies: How many bodies there are to cut from; `seed` decides which.
         batch: Crops per step at `crop_voxels`; crops of `large_crop_voxels` come in half as many.
         crop_voxels: Side of most crops.
         large_crop_voxels: Side of the crops of half of the real steps.
         max_clicks: Each step simulates one to this many clicks, equally likely, and learns from the last.
-        single_click_share: Share of steps that stop at the first click whatever `max_clicks` says.
+        first_click_weight: Of the loss after the first click, in steps that simulate more than one.
         ema_decay: Of the averaged weights, which are the ones kept.
         validate_every: Steps between validations on fixed synthetic scenes, and between checkpoints.
         exclude_fold: (k, n): real cases whose number is k modulo n are never seen.
@@ -41,11 +43,13 @@ class TrainingConfig:
     warm_up_steps: int = 100
     weight_decay: float = 1e-2
     real_share: float = 0.0
+    body_share: float = 0.6
+    bodies: int = 40
     batch: int = 4
     crop_voxels: int = 48
     large_crop_voxels: int = 64
-    max_clicks: int = 4
-    single_click_share: float = 0.0
+    max_clicks: int = 5
+    first_click_weight: float = 0.5
     ema_decay: float = 0.995
     validate_every: int = 250
     exclude_fold: tuple[int, int] | None = None

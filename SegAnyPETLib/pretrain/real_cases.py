@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from SegAnyPETLib.data.volume_file import read_volume_file
 from SegAnyPETLib.errors import SegAnyPETError
-from SegAnyPETLib.pretrain.synthetic import FWHM_PER_SIGMA, Scene, add_noise
+from SegAnyPETLib.pretrain.scene import Scene
+from SegAnyPETLib.pretrain.synthetic import FWHM_PER_SIGMA, add_noise
 
 MAX_CUT_MM = 45.0
 TILT_DEGREES = 15.0
@@ -71,9 +72,9 @@ def sample_real_crop(rng: np.random.Generator, case: RealCase, *, size: int) -> 
         inside = np.argwhere(mask)
         centre = inside[rng.integers(len(inside))] if rng.random() < 0.6 else inside.mean(axis=0)
         centre_mm = centre * np.asarray(case.spacing_kji_mm) + rng.normal(0, 6.0, 3)
-        crop, target = _resample(rng, suv, mask, centre_mm, case.spacing_kji_mm, spacing_mm, size)
-        if target.sum() >= 8:
-            return Scene(_change_appearance(rng, crop, spacing_mm), target, spacing_mm)
+        crop, fraction = _resample(rng, suv, mask, centre_mm, case.spacing_kji_mm, spacing_mm, size)
+        if (fraction >= 0.5).sum() >= 8:
+            return Scene(_change_appearance(rng, crop, spacing_mm), fraction, spacing_mm)
 
 
 def _cut_faces(rng: np.random.Generator, case: RealCase) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -97,8 +98,8 @@ def _resample(
     spacing_kji_mm: tuple[float, float, float],
     spacing_mm: float,
     size: int,
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Sample a randomly turned cubic crop around `centre_mm` (from voxel 0, along k, j, i)."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Image and share of the mask in a randomly turned cubic crop around `centre_mm` (from voxel 0, along k, j, i)."""
     axis = (np.arange(size) - (size - 1) / 2) * spacing_mm
     offsets = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1) @ _random_turn(rng).T
     index = (offsets + centre_mm) / np.asarray(spacing_kji_mm)
@@ -106,7 +107,7 @@ def _resample(
     grid = torch.from_numpy(np.ascontiguousarray(normalized, dtype=np.float32))[None]
     stack = torch.from_numpy(np.stack([suv, mask.astype(np.float32)]))[None]
     crop = functional.grid_sample(stack, grid, mode="bilinear", padding_mode="zeros", align_corners=True)[0].numpy()
-    return crop[0], crop[1] >= 0.5
+    return crop[0], crop[1]
 
 
 def _random_turn(rng: np.random.Generator) -> NDArray[np.float64]:

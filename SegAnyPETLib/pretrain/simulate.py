@@ -10,59 +10,104 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from SegAnyPETLib.clicks.reach import reach_of_click
 from SegAnyPETLib.clicks.sampling import sample_first_click, sample_next_click
+from SegAnyPETLib.model.lite import LARGEST_REACH_VOXELS
+from SegAnyPETLib.pretrain.bodies.anatomy import Body
+from SegAnyPETLib.pretrain.bodies.crops import sample_body_scene
 from SegAnyPETLib.pretrain.config import TrainingConfig
 from SegAnyPETLib.pretrain.real_cases import RealCase, sample_real_crop
-from SegAnyPETLib.pretrain.synthetic import Scene, sample_scene
+from SegAnyPETLib.pretrain.scene import Scene
+from SegAnyPETLib.pretrain.synthetic import sample_scene
 
 DROP_MASK_PROMPT = 0.15  # share of later clicks answered without the earlier mask
-COARSE_MASK_PROMPT = 0.2  # share of first clicks that come with a coarse mask, as after zooming in
-PROMPT_LOGIT = 4.0
+FIRST_MASK_PROMPT = 0.2  # share of first clicks that come with a mask: a coarse answer, a seed, or a box
+BOX_SHARE = 0.35  # of those
+PROMPT_LOGIT = 6.0  # as the session's boxes and seeds
+VOXELS = (1.0, 1.0, 1.0)
 
 
-def sample_batch(rng: np.random.Generator, config: TrainingConfig, cases: Sequence[RealCase]) -> list[Scene]:
+def sample_batch(
+    rng: np.random.Generator, config: TrainingConfig, cases: Sequence[RealCase], bodies: Sequence[Body]
+) -> list[Scene]:
     """Draw the crops of one step, all real or all synthetic, all of one size."""
     if cases and rng.random() < config.real_share:
         large = rng.random() < 0.5
         size = config.large_crop_voxels if large else config.crop_voxels
         chosen = rng.integers(len(cases), size=max(1, config.batch // 2 if large else config.batch))
         return [sample_real_crop(rng, cases[n], size=size) for n in chosen]
-    return [sample_scene(rng, size=config.crop_voxels) for _ in range(config.batch)]
+    return [sample_synthetic(rng, config, bodies) for _ in range(config.batch)]
+
+
+def sample_synthetic(rng: np.random.Generator, config: TrainingConfig, bodies: Sequence[Body]) -> Scene:
+    """A crop of a whole body, or of shapes."""
+    if config.body_share and rng.random() < config.body_share:
+        return sample_body_scene(rng, size=config.crop_voxels, bodies=bodies)
+    return sample_scene(rng, size=config.crop_voxels)
 
 
 def to_tensor(scenes: Sequence[Scene], device: torch.device) -> tuple[Tensor, Tensor]:
-    """ln(1 + SUV) and target, both (B, 1, D, H, W) float32."""
+    """ln(1 + SUV) and the target's share of each voxel, both (B, 1, D, H, W) float32."""
     suv = torch.from_numpy(np.stack([s.suv for s in scenes]))[:, None]
-    target = torch.from_numpy(np.stack([s.target for s in scenes]))[:, None].float()
-    return torch.log1p(suv.clamp(0, 100)).to(device), target.to(device)
+    fraction = torch.from_numpy(np.stack([s.fraction for s in scenes]))[:, None]
+    return torch.log1p(suv.clamp(0, 100)).to(device), fraction.to(device)
 
 
 class Clicks:
-    """The growing clicks of a batch: coordinates (B, N, 3) in voxels and labels (B, N), -1 where none was needed."""
+    """The growing clicks of a batch.
+
+    Coordinates and reach (B, N, 4) in voxels, and labels (B, N), -1 where none was needed.
+    """
 
     def __init__(self, rng: np.random.Generator, scenes: Sequence[Scene]) -> None:
         self._rng = rng
         self._scenes = scenes
-        self._coords = [[sample_first_click(rng, s.target, s.suv)] for s in scenes]
+        self._coords: list[list[tuple[float, ...]]] = [
+            [(*sample_first_click(rng, s.target, s.suv), 0.0)] for s in scenes
+        ]
         self._labels = [[1] for _ in scenes]
 
     def correct(self, predicted: NDArray[np.bool_]) -> None:
         """Add one click per crop where `predicted` (B, D, H, W) is wrong."""
         for n, scene in enumerate(self._scenes):
-            click = sample_next_click(self._rng, scene.target, predicted[n])
-            self._coords[n].append(click[0] if click else (0, 0, 0))
-            self._labels[n].append(int(click[1]) if click else -1)
+            found = sample_next_click(self._rng, scene.target, predicted[n])
+            if found is None:
+                self._coords[n].append((0.0, 0.0, 0.0, 0.0))
+                self._labels[n].append(-1)
+                continue
+            click, is_positive = found
+            reach = reach_of_click(predicted[n], click, spacing_kji_mm=VOXELS, limit_mm=LARGEST_REACH_VOXELS)
+            self._coords[n].append((*click, reach))
+            self._labels[n].append(int(is_positive))
 
     def to_tensors(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Coordinates as float and labels, for `decode`."""
+        """Coordinates with reach as float and labels, for `decode`."""
         return torch.tensor(self._coords, dtype=torch.float32, device=device), torch.tensor(self._labels, device=device)
 
 
 def sample_mask_prompt(rng: np.random.Generator, scenes: Sequence[Scene], device: torch.device) -> Tensor:
-    """Rough logits (B, 1, D, H, W) as a coarser resolution would have given: wrong size, blurred edge."""
-    rough = []
-    for scene in scenes:
-        depth = ndimage.distance_transform_edt(scene.target) - ndimage.distance_transform_edt(~scene.target)
-        depth = ndimage.gaussian_filter(depth, rng.uniform(0.5, 2.0)) + rng.normal(0, 1.5)
-        rough.append(np.clip(depth, -1, 1) * PROMPT_LOGIT)
-    return torch.from_numpy(np.stack(rough)[:, None]).float().to(device)
+    """Logits (B, 1, D, H, W) that come with a first click: a box's ellipsoid, or a mask of wrong size and blurred edge.
+
+    The latter is what a coarser resolution or a seed from another source gives.
+    """
+    prompts = [_box_prompt(rng, s.target) if rng.random() < BOX_SHARE else _rough_prompt(rng, s.target) for s in scenes]
+    return torch.from_numpy(np.stack(prompts)[:, None]).float().to(device)
+
+
+def _rough_prompt(rng: np.random.Generator, target: NDArray[np.bool_]) -> NDArray[np.float64]:
+    depth = ndimage.distance_transform_edt(target) - ndimage.distance_transform_edt(~target)
+    depth = ndimage.gaussian_filter(depth, rng.uniform(0.5, 2.0)) + rng.normal(0, 1.5)
+    return np.asarray(np.clip(depth, -1, 1) * PROMPT_LOGIT)
+
+
+def _box_prompt(rng: np.random.Generator, target: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """As `session.prompt_clicks.box_field`: an ellipsoid in a bounding box that is up to a tenth off on each side."""
+    places = np.argwhere(target)
+    low, high = places.min(axis=0) - 0.5, places.max(axis=0) + 0.5
+    low, high = low + rng.uniform(-0.1, 0.1, 3) * (high - low), high + rng.uniform(-0.1, 0.1, 3) * (high - low)
+    axes = [
+        (np.arange(n) - (a + b) / 2) / max((b - a) / 2, 0.5) for n, a, b in zip(target.shape, low, high, strict=True)
+    ]
+    k, j, i = np.meshgrid(*axes, indexing="ij", sparse=True)
+    inside = (np.abs(k) <= 1) & (np.abs(j) <= 1) & (np.abs(i) <= 1)
+    return np.where(inside, PROMPT_LOGIT * (1 - np.sqrt(k**2 + j**2 + i**2)), -PROMPT_LOGIT)

@@ -7,37 +7,23 @@ then correlated noise. The truth is geometric; it is never derived from the nois
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 from torch.nn import functional
 
+from SegAnyPETLib.pretrain.scene import Scene
+
 FloatVolume = NDArray[np.float32]
 FWHM_PER_SIGMA = 2.3548
-
-
-@dataclass(frozen=True)
-class Scene:
-    """One synthetic crop.
-
-    Attributes:
-        suv: SUVbw, (D, H, W) float32.
-        target: The structure to be segmented, (D, H, W) bool; never empty.
-        spacing_mm: Isotropic voxel size.
-    """
-
-    suv: FloatVolume
-    target: NDArray[np.bool_]
-    spacing_mm: float
 
 
 def sample_scene(rng: np.random.Generator, *, size: int) -> Scene:
     """Draw a crop of `size` voxels a side, its first lesion near the centre.
 
-    Redraws until the chosen target has at least eight voxels in view.
+    Redraws until the chosen target has at least eight voxels in view. Shapes are evaluated at the voxel centres, so
+    each voxel belongs to the target as a whole or not at all.
     """
     while True:
         spacing_mm = float(rng.choice([4.0, 2.0, rng.uniform(2.0, 5.0)], p=[0.55, 0.3, 0.15]))
@@ -47,11 +33,11 @@ def sample_scene(rng: np.random.Generator, *, size: int) -> Scene:
         kind = rng.random()
         choices = lesions[:1] if kind < 0.65 else regions if kind < 0.9 and regions else lesions[-1:]
         target = labels == int(rng.choice(choices))
-        cut = _image_end(rng, size)
+        cut = image_end(rng, size)
         target &= cut
         if target.sum() >= 8:
             suv = _acquire(rng, uptake, spacing_mm) * cut
-            return Scene(np.asarray(suv, dtype=np.float32), target, spacing_mm)
+            return Scene(np.asarray(suv, dtype=np.float32), target.astype(np.float32), spacing_mm)
 
 
 def smooth_field(rng: np.random.Generator, *, size: int, nodes: int) -> FloatVolume:
@@ -158,7 +144,7 @@ def _blob(
     return np.asarray(np.sqrt((local**2).sum(axis=0)) * bumps, dtype=np.float32)
 
 
-def _image_end(rng: np.random.Generator, size: int) -> NDArray[np.bool_]:
+def image_end(rng: np.random.Generator, size: int) -> NDArray[np.bool_]:
     """Where the image has data: some crops reach beyond the scan, on one or several faces."""
     inside = np.ones((size,) * 3, dtype=bool)
     if rng.random() < 0.4:

@@ -12,7 +12,8 @@ import json
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,21 +27,24 @@ from torch import Tensor
 from SegAnyPETLib.data.atomic import write_atomically
 from SegAnyPETLib.errors import WeightsError
 from SegAnyPETLib.model.lite import LiteNetwork
+from SegAnyPETLib.pretrain.bodies.crops import Bodies, sample_body_scene
 from SegAnyPETLib.pretrain.config import TrainingConfig
 from SegAnyPETLib.pretrain.curves import write_curves
 from SegAnyPETLib.pretrain.real_cases import RealCase
+from SegAnyPETLib.pretrain.scene import Scene
 from SegAnyPETLib.pretrain.simulate import (
-    COARSE_MASK_PROMPT,
     DROP_MASK_PROMPT,
+    FIRST_MASK_PROMPT,
     Clicks,
     sample_batch,
     sample_mask_prompt,
     to_tensor,
 )
-from SegAnyPETLib.pretrain.synthetic import Scene, sample_scene
+from SegAnyPETLib.pretrain.synthetic import sample_scene
 
 LOG = logging.getLogger(__name__)
-VALIDATION_SCENES = 24
+VALIDATION_SCENES = 48
+VALIDATION_BODIES = 4
 VALIDATION_SEED = 987_654
 QUALITY_WEIGHT = 0.1
 
@@ -121,15 +125,15 @@ def train(
     averaged = {k: v.detach().clone() for k, v in network.state_dict().items()}
     run = _Run(config, out, network, optimizer, averaged)
     start = run.resume()
-    validation = [sample_scene(np.random.default_rng([VALIDATION_SEED, n]), size=48) for n in range(VALIDATION_SCENES)]
+    validation = _validation_scenes()
 
     began = time.monotonic()
     recent: list[float] = []
-    for step in range(start, config.steps):
+    batches = _drawn_ahead(config, cases, start)
+    for step, scenes in enumerate(batches, start):
         for group in optimizer.param_groups:
             group["lr"] = _learning_rate(config, step)
-        rng = np.random.default_rng([config.seed, step])
-        loss = _click_loss(network, rng, sample_batch(rng, config, cases), config, place)
+        loss = _click_loss(network, np.random.default_rng([config.seed, step, 1]), scenes, config, place)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch ships it untyped
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -150,33 +154,50 @@ def train(
     return weights
 
 
+def _drawn_ahead(config: TrainingConfig, cases: Sequence[RealCase], start: int) -> Iterator[list[Scene]]:
+    """The crops of each step from `start`, drawn by a thread while the step before is learnt."""
+    bodies = Bodies(config.seed, config.bodies)
+
+    def draw(step: int) -> list[Scene]:
+        return sample_batch(np.random.default_rng([config.seed, step, 0]), config, cases, bodies)
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        ahead = pool.submit(draw, start)
+        for step in range(start, config.steps):
+            scenes = ahead.result()
+            if step + 1 < config.steps:
+                ahead = pool.submit(draw, step + 1)
+            yield scenes
+
+
 def _click_loss(
     network: LiteNetwork, rng: np.random.Generator, scenes: list[Scene], config: TrainingConfig, place: torch.device
 ) -> Tensor:
-    """Loss after a random number of clicks; only the last one is differentiated."""
-    volume, target = to_tensor(scenes, place)
+    """Loss after a random number of clicks; the first and the last are differentiated, those between are not."""
+    volume, fraction = to_tensor(scenes, place)
     clicks = Clicks(rng, scenes)
-    mask_logits = sample_mask_prompt(rng, scenes, place) if rng.random() < COARSE_MASK_PROMPT else None
+    mask_logits = sample_mask_prompt(rng, scenes, place) if rng.random() < FIRST_MASK_PROMPT else None
+    count = int(rng.integers(config.max_clicks))  # clicks after the first
+    losses: list[Tensor] = []
     with torch.autocast(place.type, torch.bfloat16):
         embedding = network.encode(volume)
-        with torch.no_grad():
-            for _ in range(_earlier_clicks(rng, config)):
-                points = clicks.to_tensors(place)
-                logits = network.decode(embedding, points=points, mask_logits=mask_logits)[0].float()
-                clicks.correct((logits[:, 0] > 0).cpu().numpy())
-                mask_logits = None if rng.random() < DROP_MASK_PROMPT else logits
-        logits, quality = network.decode(embedding, points=clicks.to_tensors(place), mask_logits=mask_logits)
-    logits = logits.float()
-    loss: Tensor = DiceCELoss(sigmoid=True, squared_pred=True)(logits, target)
-    expected = _dice(logits.detach() > 0, target > 0.5)
-    return loss + QUALITY_WEIGHT * ((quality.float()[:, 0] - expected) ** 2).mean()
+        for click in range(count + 1):
+            with torch.set_grad_enabled(click in (0, count)):
+                logits, quality = network.decode(embedding, points=clicks.to_tensors(place), mask_logits=mask_logits)
+            if click in (0, count):
+                losses.append(_mask_loss(logits.float(), quality.float(), fraction))
+            if click < count:
+                answer = logits.detach().float()
+                clicks.correct((answer[:, 0] > 0).cpu().numpy())
+                mask_logits = None if rng.random() < DROP_MASK_PROMPT else answer
+    return losses[-1] + config.first_click_weight * sum(losses[:-1], losses[0].new_zeros(()))
 
 
-def _earlier_clicks(rng: np.random.Generator, config: TrainingConfig) -> int:
-    """How many clicks are answered before the one that is learnt from."""
-    if config.single_click_share and rng.random() < config.single_click_share:
-        return 0
-    return int(rng.integers(config.max_clicks))
+def _mask_loss(logits: Tensor, quality: Tensor, fraction: Tensor) -> Tensor:
+    """Dice and cross-entropy against the fractions, and how far the expected Dice is from the true one."""
+    loss: Tensor = DiceCELoss(sigmoid=True, squared_pred=True)(logits, fraction)
+    reached = _dice(logits.detach() > 0, fraction >= 0.5)
+    return loss + QUALITY_WEIGHT * ((quality[:, 0] - reached) ** 2).mean()
 
 
 def _dice(a: Tensor, b: Tensor) -> Tensor:
@@ -199,9 +220,19 @@ def _validate(averaged: dict[str, Tensor], scenes: Sequence[Scene], place: torch
         for count in (1, 2, 3):
             logits = network.decode(embedding, points=clicks.to_tensors(place), mask_logits=logits)[0]
             if count in dices:
-                dices[count].append(float(_dice(logits > 0, target > 0.5)))
+                dices[count].append(float(_dice(logits > 0, target >= 0.5)))
             clicks.correct((logits[:, 0] > 0).cpu().numpy())
     return {f"dice_{count}": float(np.mean(values)) for count, values in dices.items()}
+
+
+def _validation_scenes() -> list[Scene]:
+    """Half shapes, half crops of bodies that no training sees."""
+    bodies = Bodies(VALIDATION_SEED, VALIDATION_BODIES)
+    rngs = [np.random.default_rng([VALIDATION_SEED, n]) for n in range(VALIDATION_SCENES)]
+    return [
+        sample_body_scene(rng, size=48, bodies=bodies) if n % 2 else sample_scene(rng, size=48)
+        for n, rng in enumerate(rngs)
+    ]
 
 
 def _learning_rate(config: TrainingConfig, step: int) -> float:

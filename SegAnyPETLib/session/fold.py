@@ -2,9 +2,9 @@
 
 A prediction is a pure function of the image, the model and the ordered prompts. It is this fold:
 
-1. The prompt becomes a click (`click_of`). The network is given all clicks in view so far (or the newest only,
-   as the model's entry says) and, as mask prompt, the logits of the state before, seen on the region. At the very
-   first prompt the mask prompt is what the model's entry says.
+1. The prompt becomes a click (`click_of`) that reaches as far as the border of the mask before. The network is given
+   all clicks in view so far (or the newest only, as the model's entry says) and, as mask prompt, the logits of the
+   state before, seen on the region. At the very first prompt the mask prompt is what the model's entry says.
    Clicks the network leaves unanswered are then enforced (see `obedience`).
 2. The click is decoded in the finest known region in which it lies deep enough (`KNOWN_SHARE` of the width from
    every face), so another click there costs one decode. Else a region of the start spacing is placed around it.
@@ -21,10 +21,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
+from SegAnyPETLib.clicks import LARGEST_REACH_MM, reach_of_click
 from SegAnyPETLib.geometry import Grid, VoxelBox
 from SegAnyPETLib.preprocess import Region
 from SegAnyPETLib.session.canvas import Canvas
@@ -75,7 +77,8 @@ def advance(
         SegAnyPETError: The model failed; nothing was changed.
     """
     prompt = prompts[-1]
-    clicks = (*before.clicks, click_of(prompt, network.image))
+    click = click_of(prompt, network.image)
+    clicks = (*before.clicks, replace(click, reach_mm=_reach_mm(click, before.mask, network.image.grid)))
     canvas = replace(before.canvas, limits=_limits(prompts))
     if isinstance(prompt, SeedMask):
         canvas = replace(canvas, windows=(), seed=(prompt.packed, network.image.grid))
@@ -129,6 +132,20 @@ def _finished(
         threshold(parts, grid), clicks, grid=grid, seed=seeds[-1] if seeds else None, boxes=boxes
     )
     return State(canvas, clicks, mask, soft_dice(parts, mask, grid), notices + dropped)
+
+
+def _reach_mm(click: Click, mask: PackedMask, grid: Grid) -> float:
+    """How far the click reaches, given the mask it corrects."""
+    if mask.box.is_empty:
+        return 0.0
+    k, j, i = grid.nearest_voxel_kji(click.lps_mm)
+    steps = [ceil(LARGEST_REACH_MM / s) for s in grid.spacing_kji_mm]
+    low = (max(0, k - steps[0]), max(0, j - steps[1]), max(0, i - steps[2]))
+    around = VoxelBox(low, (k + steps[0] + 1, j + steps[1] + 1, i + steps[2] + 1)).intersection(grid.box)
+    nearby = mask.inside(around)
+    if not nearby.any():
+        return LARGEST_REACH_MM
+    return reach_of_click(nearby, (k - low[0], j - low[1], i - low[2]), spacing_kji_mm=grid.spacing_kji_mm)
 
 
 def _limits(prompts: Sequence[Prompt]) -> tuple[Box, ...]:

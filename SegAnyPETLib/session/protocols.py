@@ -49,7 +49,7 @@ class Preprocessing(Protocol):
 
     @property
     def points(self) -> str:
-        """`accumulate` or `newest`: which points a prediction is given."""
+        """`accumulate`, `newest` or `reaching`: which points a prediction is given, and whether with their reach."""
 
     @property
     def mask_shape(self) -> tuple[int, int, int]:

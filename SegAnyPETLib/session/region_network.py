@@ -21,10 +21,17 @@ from SegAnyPETLib.session.region_cache import RegionCache
 
 @dataclass(frozen=True)
 class Click:
-    """A point the network is given: one the user set, or one derived from a box or a seed."""
+    """A point the network is given: one the user set, or one derived from a box or a seed.
+
+    Attributes:
+        lps_mm: Where.
+        positive: Belongs to the object.
+        reach_mm: How far it reaches, see `clicks.reach_of_click`; 0 where that is not known.
+    """
 
     lps_mm: tuple[float, float, float]
     positive: bool
+    reach_mm: float = 0.0
 
 
 class RegionNetwork:
@@ -74,6 +81,9 @@ class RegionNetwork:
         points = None
         if clicks:
             indices = region.lps_to_tensor([click.lps_mm for click in clicks]).copy()  # torch refuses negative strides
+            if self.preprocessing.points == "reaching":
+                reach_voxels = np.asarray([[click.reach_mm / region.spacing_mm] for click in clicks])
+                indices = np.concatenate([indices, reach_voxels], axis=1)
             labels = [float(click.positive) for click in clicks]
             points = torch.tensor(indices[None], dtype=torch.float32), torch.tensor([labels], dtype=torch.float32)
         mask = None if mask_logits is None else torch.from_numpy(np.ascontiguousarray(mask_logits))[None, None]

@@ -15,15 +15,18 @@ def target() -> np.ndarray:
     return mask
 
 
-def test_first_clicks_lie_in_the_target_and_often_in_its_middle(target: np.ndarray) -> None:
+def test_first_clicks_lie_in_the_target_and_a_few_just_miss_it(target: np.ndarray) -> None:
     suv = np.where(target, 3.0, 1.0).astype(np.float32)
     suv[9, 15, 12] = 8.0
-    clicks = [sample_first_click(np.random.default_rng(n), target, suv) for n in range(300)]
-    assert all(target[c] for c in clicks)
-    hottest = sum(c == (9, 15, 12) for c in clicks) / 300
-    middle = sum(c[0] == 6 for c in clicks) / 300
-    assert 0.12 < hottest < 0.30  # a fifth by rule
-    assert middle > 0.35  # 0.45 go to the middle, of 300
+    clicks = [sample_first_click(np.random.default_rng(n), target, suv) for n in range(600)]
+    missed = [click for click in clicks if not target[click]]
+    assert 0.01 < len(missed) / 600 < 0.06  # 3 % by rule
+    inside = np.argwhere(target)
+    assert all(np.abs(inside - click).sum(axis=1).min() == 1 for click in missed)
+    hottest = sum(c == (9, 15, 12) for c in clicks) / 600
+    middle = sum(c == (6, 10, 7) for c in clicks) / 600
+    assert 0.15 < hottest < 0.30  # a quarter by rule, less the hands that tremble
+    assert 0.08 < middle < 0.40  # a third go to the middle, which has more than one deepest voxel
 
 
 def test_the_same_generator_gives_the_same_click(target: np.ndarray) -> None:
@@ -33,20 +36,18 @@ def test_the_same_generator_gives_the_same_click(target: np.ndarray) -> None:
     )
 
 
-def test_next_click_is_positive_on_missed_and_negative_on_spurious_voxels(target: np.ndarray) -> None:
+def test_next_clicks_mostly_correct_and_are_positive_exactly_inside_the_target(target: np.ndarray) -> None:
     missed = target.copy()
     missed[3:6] = False
     spurious = target.copy()
     spurious[:, :4] = True
-    for n in range(30):
-        click, positive = sample_next_click(np.random.default_rng(n), target, missed)  # type: ignore[misc]
-        assert positive
-        assert target[click]
-        assert not missed[click]
-        click, positive = sample_next_click(np.random.default_rng(n), target, spurious)  # type: ignore[misc]
-        assert not positive
-        assert spurious[click]
-        assert not target[click]
+    for predicted in (missed, spurious):
+        found = [sample_next_click(np.random.default_rng(n), target, predicted) for n in range(200)]
+        clicks = [entry for entry in found if entry is not None]
+        assert len(clicks) == 200
+        assert all(positive == target[click] for click, positive in clicks)
+        correcting = sum(target[click] != predicted[click] for click, _ in clicks) / 200
+        assert 0.90 < correcting < 0.99  # one in twenty says what is known already
 
 
 def test_a_perfect_mask_needs_no_click(target: np.ndarray) -> None:

@@ -70,6 +70,17 @@ def test_moving_a_click_moves_the_answer_along_the_same_axis(network: LiteNetwor
 
 
 @torch.inference_mode()
+def test_a_reach_is_a_prompt_and_no_reach_is_reach_zero(network: LiteNetwork, volume: torch.Tensor) -> None:
+    embedding = network.encode(volume)
+    coords, labels = points((8.0, 40.0, 3.0, 1), (20.0, 5.0, 9.0, 0))
+    plain, _ = network.decode(embedding, points=(coords, labels))
+    zero, _ = network.decode(embedding, points=(torch.cat([coords, torch.zeros(1, 2, 1)], dim=2), labels))
+    far, _ = network.decode(embedding, points=(torch.cat([coords, torch.full((1, 2, 1), 5.0)], dim=2), labels))
+    torch.testing.assert_close(zero, plain, rtol=0, atol=0)
+    assert not torch.allclose(far, plain)
+
+
+@torch.inference_mode()
 def test_a_batch_of_prompts_equals_prompts_one_by_one(network: LiteNetwork, volume: torch.Tensor) -> None:
     embedding = network.encode(volume)
     coords = torch.tensor([[[8.0, 40.0, 3.0]], [[20.0, 5.0, 9.0]]])

@@ -15,12 +15,12 @@ from SegAnyPETLib.pretrain import train as training
 from SegAnyPETLib.pretrain.config import TrainingConfig
 from SegAnyPETLib.pretrain.real_cases import RealCase, case_number, read_real_cases, sample_real_crop
 
-SMALL = TrainingConfig(steps=4, batch=1, large_crop_voxels=48, max_clicks=2, validate_every=2)
+SMALL = TrainingConfig(steps=4, batch=1, large_crop_voxels=48, max_clicks=2, validate_every=2, bodies=1)
 
 
 @pytest.fixture
 def few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "VALIDATION_SCENES", 1)
+    monkeypatch.setattr(training, "VALIDATION_SCENES", 1)  # of shapes: no body is built for it
 
 
 @pytest.fixture
