@@ -127,7 +127,6 @@ ORGANS = (
     Organ("prostate", (_T.PROSTATE,)),
     Organ("uterus", (_T.UTERUS,)),
     Organ("testis", (_T.TESTIS,), paired=True),
-    Organ("cerebellum", (_T.CEREBELLUM,)),
 )
 
 FOCI = (  # physiological foci that draw the eye; one connected piece is one object
