@@ -24,9 +24,9 @@ def test_first_clicks_lie_in_the_target_and_a_few_just_miss_it(target: np.ndarra
     inside = np.argwhere(target)
     assert all(np.abs(inside - click).sum(axis=1).min() == 1 for click in missed)
     hottest = sum(c == (9, 15, 12) for c in clicks) / 600
-    middle = sum(c == (6, 10, 7) for c in clicks) / 600
+    middle = sum(c[0] == 6 for c in clicks) / 600
     assert 0.15 < hottest < 0.30  # a quarter by rule, less the hands that tremble
-    assert 0.08 < middle < 0.40  # a third go to the middle, which has more than one deepest voxel
+    assert middle > 0.22  # a third are meant for the middle plane, and a third of the hands tremble
 
 
 def test_the_same_generator_gives_the_same_click(target: np.ndarray) -> None:
