@@ -29,9 +29,10 @@ LAYERS = {
     "benchmark": 7,
     "pretrain": 7,
     "mrml": 7,
-    "cli": 8,
-    "__main__": 9,
-    "__init__": 9,
+    "calibration": 8,
+    "cli": 9,
+    "__main__": 10,
+    "__init__": 10,
 }
 ALLOWED_BY_MODEL = {"errors", "model", "version"}
 MAY_IMPORT_TORCH_AT_ONCE = {"model", "pretrain"}

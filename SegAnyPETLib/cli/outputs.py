@@ -43,12 +43,14 @@ class Finding:
         mask: (K, J, I), not empty.
         prompts: What led to it.
         score: Confidence, 0 to 1.
+        volume_interval_ml: Where the true volume is expected; None where the model is not calibrated.
     """
 
     label: str
     mask: NDArray[np.bool_]
     prompts: tuple[Prompt, ...]
     score: float
+    volume_interval_ml: tuple[float, float] | None = None
 
     @property
     def clicks(self) -> tuple[Point, ...]:
@@ -85,7 +87,12 @@ class _Content:
 
         return [
             MeasuresRow(
-                finding.label, measures, model=self.model, score=finding.score, click_count=len(finding.prompts)
+                finding.label,
+                measures,
+                model=self.model,
+                score=finding.score,
+                click_count=len(finding.prompts),
+                volume_interval_ml=finding.volume_interval_ml,
             )
             for finding, measures in zip(self.findings, self.measures, strict=True)
         ]

@@ -93,13 +93,15 @@ def run(options: argparse.Namespace) -> int:
         prompts = read_prompts(options, study)
         prediction, model_name = _predict(options, study, prompts, progress)
         progress.next_step("writing")
-        finding = Finding(options.label, prediction.mask, tuple(prompts), prediction.score)
+        finding = Finding(
+            options.label, prediction.mask, tuple(prompts), prediction.score, prediction.volume_interval_ml
+        )
         measures = write_outputs(options.out, study, [finding], model=model_name)
     seconds = time.perf_counter() - started
     if options.json:
         write_json(_json_object(options, study, prompts, prediction, measures[0], seconds))
     else:
-        _write_report(options, measures[0], prediction.score, seconds)
+        _write_report(options, measures[0], prediction, seconds)
     return ExitCode.DONE
 
 
@@ -177,6 +179,9 @@ def _json_object(
         "image": {"shape_kji": grid.shape_kji, "spacing_ijk_mm": grid.spacing_ijk_mm, "kind": study.image.kind},
         "prompts": [_prompt_object(prompt) for prompt in prompts],
         "score": prediction.score,
+        "is_calibrated": prediction.is_calibrated,
+        "volume_interval_ml": prediction.volume_interval_ml,
+        "next_click_hint": asdict(prediction.next_click_hint) if prediction.next_click_hint else None,
         "notices": prediction.notices,
         "changed": asdict(prediction.changed),
         "measures": asdict(measures),
@@ -195,10 +200,16 @@ def _prompt_object(prompt: Point | Box | SeedMask) -> dict[str, Any]:
     return {"type": "seed", "voxel_count": prompt.packed.voxel_count}
 
 
-def _write_report(options: argparse.Namespace, measures: LesionMeasures, score: float, seconds: float) -> None:
+def _write_report(
+    options: argparse.Namespace, measures: LesionMeasures, prediction: Prediction, seconds: float
+) -> None:
     header = ["segment", "volume ml", "SUVmax", "SUVmean", "SUVpeak", "TLG", "confidence"]
-    figures = (measures.volume_ml, measures.suv_max, measures.suv_mean, measures.suv_peak, measures.tlg, score)
-    write_table(header, [[options.label, *(f"{figure:.2f}" for figure in figures)]])
+    figures = (measures.volume_ml, measures.suv_max, measures.suv_mean, measures.suv_peak, measures.tlg)
+    write_table(header, [[options.label, *(f"{figure:.2f}" for figure in (*figures, prediction.score))]])
     write_line()
+    if prediction.volume_interval_ml is not None and prediction.calibration is not None:
+        low, high = prediction.volume_interval_ml
+        share = prediction.calibration.coverage
+        write_line(f"expected Dice {prediction.score:.2f}; volume {low:.1f} to {high:.1f} ml ({share:.0%} interval)")
     write_line(f"SUV{measures.kind} in {measures.suv_unit}, TLG in {measures.tlg_unit}; {seconds:.1f} s")
     write_line(f"written: {', '.join(str(output.path) for output in options.out)}")

@@ -16,6 +16,8 @@ from SegAnyPETLib.version import __version__
 SCHEMA = "seganypet-measures/1"
 DEFINITIONS = {
     "mtv": "number of voxels in the mask times the volume of one voxel",
+    "mtv_low and mtv_high": "interval made to hold the true volume in 90 % of cases; empty for a model not calibrated",
+    "score": "expected Dice of the mask for a calibrated model, else the model's own confidence",
     "suv_mean": "mean of the voxels in the mask",
     "suv_sd": "standard deviation of the voxels in the mask, divided by their number",
     "suv_peak": (
@@ -38,6 +40,7 @@ class MeasuresRow:
         model: Name of the model that made the mask, or how else it came about.
         score: The model's confidence, 0 to 1, where it gave one.
         click_count: Prompts that led to the mask, where known.
+        volume_interval_ml: Where the true volume is expected, where a calibrated model gave it.
     """
 
     label: str
@@ -45,6 +48,7 @@ class MeasuresRow:
     model: str = ""
     score: float | None = None
     click_count: int | None = None
+    volume_interval_ml: tuple[float, float] | None = None
 
     def columns(self) -> dict[str, Value | None]:
         """Name with unit -> value, in the order of the table."""
@@ -69,6 +73,8 @@ class MeasuresRow:
         return columns | {
             "peak_sphere_leaves_image": m.suv_peak_is_truncated,
             "score": self.score,
+            "mtv_low_ml": self.volume_interval_ml[0] if self.volume_interval_ml else None,
+            "mtv_high_ml": self.volume_interval_ml[1] if self.volume_interval_ml else None,
             "click_count": self.click_count,
             "model": self.model,
             "program": f"SegAnyPET {__version__}",
