@@ -33,14 +33,21 @@ lint: env
 test: lint
 	$(BIN)/pytest
 
-# Reruns what made the bundled weights; DATA is a folder of CASE/pet.nii.gz and CASE/gtv.nii.gz. About an hour and a half.
-STAGE1 := --steps 2400 --seed 1
-STAGE2 := --steps 220 --seed 2 --learning-rate 1e-3 --warm-up-steps 30 --real-share 0.65 --ema-decay 0.98 \
-  --max-clicks 5 --single-click-share 0.4 --validate-every 110
+# Reruns what made the bundled weights; DATA is a folder of CASE/pet.nii.gz and CASE/gtv.nii.gz. Three stages: shapes,
+# whole bodies, real cases; each resumes where it was stopped. For one fold of the cross-validation:
+# make weights DATA=dir FOLD=0/5
+PRETRAIN := $(BIN)/python -m SegAnyPETLib.pretrain
+STAGE1 := --steps 500 --seed 1 --body-share 0
+STAGE2 := --steps 2600 --seed 11 --warm-up-steps 50
+STAGE3 := --steps 300 --seed 2 --learning-rate 1e-3 --warm-up-steps 30 --real-share 0.65 --ema-decay 0.98 \
+  --max-clicks 8 --validate-every 100
+FOLD ?=
 weights: env
 	@test -n "$(DATA)" || { echo "Say where the real cases are: make weights DATA=dir"; exit 2; }
-	$(BIN)/python -m SegAnyPETLib.pretrain --out training/stage1 $(STAGE1)
-	$(BIN)/python -m SegAnyPETLib.pretrain --out training/stage2 --init training/stage1/lite.safetensors --data $(DATA) $(STAGE2)
+	$(PRETRAIN) --out training/shapes $(STAGE1)
+	$(PRETRAIN) --out training/bodies --init training/shapes/lite.safetensors $(STAGE2)
+	$(PRETRAIN) --out training/$(if $(FOLD),fold_$(firstword $(subst /, ,$(FOLD))),all) \
+	  --init training/bodies/lite.safetensors --data $(DATA) $(if $(FOLD),--exclude-fold $(FOLD)) $(STAGE3)
 
 clean:
 	rm -rf .venv demo-output

@@ -156,6 +156,8 @@ def train(
 
 def _drawn_ahead(config: TrainingConfig, cases: Sequence[RealCase], start: int) -> Iterator[list[Scene]]:
     """The crops of each step from `start`, drawn by a thread while the step before is learnt."""
+    if start >= config.steps:
+        return
     bodies = Bodies(config.seed, config.bodies)
 
     def draw(step: int) -> list[Scene]:

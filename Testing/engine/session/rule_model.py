@@ -54,7 +54,7 @@ class RuleModel:
         if mask_logits is not None:
             logits = logits + 0.05 * mask_logits
         axes = [torch.arange(n) * stride + (stride - 1) / 2 for n in volume.shape[2:]]
-        for d, h, w in coords[0][labels[0] == 0].tolist():
+        for d, h, w in coords[0, :, :3][labels[0] == 0].tolist():
             squared = (axes[0] - d)[:, None, None] ** 2 + (axes[1] - h)[:, None] ** 2 + (axes[2] - w) ** 2
             logits = logits.masked_fill(squared < self.clear_voxels**2, -4.0)
         return logits.repeat(1, 4, 1, 1, 1) if stride > 1 else logits, torch.zeros(1, 1)

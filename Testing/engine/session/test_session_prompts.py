@@ -90,6 +90,23 @@ def test_newest_point_models_are_given_one_point_at_a_time(grid, centre, two_bal
     assert [len(call["labels"]) for call in session.model.decoded] == [1, 1, 1]
 
 
+def test_models_that_ask_for_it_are_told_how_far_each_click_reaches(grid, centre, two_balls):
+    session = InteractiveSession(RuleModel(roi_shape=(48, 48, 48), spacings_mm=(3.0,), points="reaching"))
+    session.set_image(hot(grid, *two_balls))
+    session.add(Point(moved(centre, (-20, 0, 0))))
+    mask = session.predict().mask
+    outside = moved(centre, (-20, 0, 24))
+    session.add(Point(outside))
+    session.predict()
+
+    coords = session.model.decoded[-1]["coords"]
+    kji = np.argwhere(mask)
+    nearest_mm = np.linalg.norm(grid.kji_to_lps(kji) - grid.kji_to_lps(grid.nearest_voxel_kji(outside)), axis=1).min()
+    assert coords.shape == (2, 4)
+    assert coords[0, 3] == 0
+    assert float(coords[1, 3]) == pytest.approx(nearest_mm / 3.0, rel=1e-5)
+
+
 @pytest.mark.parametrize(("first", "expected"), [("zeros", True), ("none", False)])
 def test_the_first_mask_prompt_is_what_the_models_entry_says(grid, centre, two_balls, first, expected):
     session = InteractiveSession(RuleModel(roi_shape=(48, 48, 48), spacings_mm=(3.0,), mask_prompt_first=first))
