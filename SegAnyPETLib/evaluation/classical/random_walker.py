@@ -27,8 +27,8 @@ from SegAnyPETLib.evaluation.classical.seeded_block import (
 REACH_MM = 80.0
 BETA = 300.0
 SMOOTHING_FWHM_MM = 6.0
-SMALLEST_WEIGHT = 1e-6  # keeps the system solvable where every neighbour differs
-TOLERANCE = 1e-3  # of the residual; the border lies at 0.5
+SMALLEST_WEIGHT = 1e-4  # keeps the system solvable where every neighbour differs
+TOLERANCE = 1e-6  # of the residual; at 1e-3 voxels behind a sharp border keep the solver's first guess
 MOST_ITERATIONS = 2000
 
 
@@ -78,9 +78,11 @@ def walk_probability(block: SeededBlock) -> NDArray[np.float64]:
     for here, there in ((edges.first, edges.second), (edges.second, edges.first)):
         reached = unknown[here] & (labels[there] == FOREGROUND)
         from_seeds += np.bincount(here[reached], weight[reached], labels.size)
-    scaling = sparse.diags_array(1.0 / degree[unknown])
+    # Scaled to a unit diagonal: voxels behind a border have tiny weights, whose errors would else look small.
+    scale = 1.0 / np.sqrt(degree[unknown])
+    system = sparse.diags_array(scale) @ laplacian @ sparse.diags_array(scale)
     # A solve that runs out of iterations leaves a mask that is a little off; it is a floor, not a result.
-    solution, _ = cg(laplacian, from_seeds[unknown], rtol=TOLERANCE, maxiter=MOST_ITERATIONS, M=scaling)
+    solution, _ = cg(system, scale * from_seeds[unknown], rtol=TOLERANCE, maxiter=MOST_ITERATIONS)
     probability: NDArray[np.float64] = (labels == FOREGROUND).astype(np.float64)
-    probability[unknown] = solution
+    probability[unknown] = scale * solution
     return np.asarray(probability.reshape(block.values.shape), dtype=np.float64)

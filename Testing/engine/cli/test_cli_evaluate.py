@@ -128,7 +128,84 @@ def test_a_mask_on_another_grid_is_code_3(cases, capsys):
     assert "CASE_002" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["--fold", "5/5"], ["--fold", "x"], ["--folds", "5"], ["--first-click", "best"]])
+def test_an_error_in_one_case_does_not_stop_the_others(cases, tmp_path, capsys):
+    (cases / "CASE_002" / "pet.nii.gz").write_bytes(b"no image")
+    assert run(cases, "--clicks", 1, "--json", tmp_path / "result.json") == 3
+    captured = capsys.readouterr()
+    assert captured.out.startswith("2 cases")
+    assert "CASE_002" in captured.err
+    text = (tmp_path / "result.json").read_text()
+    document = json.loads(text)
+    assert [case["case"] for case in document["cases"]] == ["CASE_001", "CASE_007"]
+    (failure,) = document["failures"]
+    assert (failure["case"], failure["error"], document["summary"]["failed"]) == ("CASE_002", "InputError", 1)
+    assert str(cases) not in text
+
+
+def test_errors_in_all_cases_leave_no_result(cases, tmp_path, capsys):
+    for folder in cases.iterdir():
+        (folder / "pet.nii.gz").write_bytes(b"no image")
+    assert run(cases, "--json", tmp_path / "result.json") == 3
+    assert not (tmp_path / "result.json").exists()
+    assert "CASE_007" in capsys.readouterr().err
+
+
+def test_classical_methods_get_the_same_clicks_in_the_same_run(cases, tmp_path, capsys):
+    words = ("--clicks", 2, "--beside", "classical", "--cases", "CASE_001", "--json", tmp_path / "result.json")
+    assert run(cases, *words) == 0
+    assert "same clicks, mean Dice" in capsys.readouterr().out
+    document = json.loads((tmp_path / "result.json").read_text())
+    beside, (case,) = document["summary"]["beside"], document["cases"]
+    assert {"random_walker", "geodesic", "nestle", "suv_2.5", "threshold_50_percent_filled"} <= set(beside)
+    # the 41 % region after the first click is the baseline that was there before
+    baseline = case["baselines"]["threshold_41_percent"]["dice"]
+    assert case["beside"]["threshold_41_percent"][0] == pytest.approx(baseline)
+    lead = beside["threshold_41_percent"]["1"]["lead"]["mean"]
+    assert lead == pytest.approx(case["clicks"][0]["dice"] - baseline)
+
+
+def test_drawn_first_clicks_are_repeated(cases, capsys):
+    words = ("--clicks", 1, "--first-click", "jittered", "--jitter", 10, "--repeats", 2, "--json", "-")
+    assert run(cases, *words) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [case["repeat"] for case in document["cases"]] == [0, 1] * 3
+    assert document["summary"]["after_click"]["1"]["dice"]["count"] == 3
+    assert document["protocol"]["jitter_mm"] == 10.0
+
+
+def test_a_shift_is_named_in_the_result(cases, capsys):
+    assert run(cases, "--clicks", 1, "--shift", "voxel:1", "--json", "-") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["protocol"]["shift"] == {"kind": "voxel", "amount": 1.0}
+    assert document["summary"]["after_click"]["1"]["dice"]["mean"] == pytest.approx(0.89, abs=0.07)
+
+
+def test_robustness_compares_every_variation_with_the_standard_run(cases, tmp_path, capsys):
+    words = ("--robustness", "--repeats", 1, "--clicks", 2, "--cases", "CASE_001,CASE_002")
+    assert run(cases, *words, "--json", tmp_path / "result.json") == 0
+    printed = capsys.readouterr().out
+    assert "shift suv:1.25" in printed
+    assert "first click one voxel outside" in printed
+    document = json.loads((tmp_path / "result.json").read_text())
+    assert document["schema"] == "seganypet-robustness/1"
+    after = document["after_click"]["1"]
+    # the ball model does not look at the image: only clicks and voxels move its answer
+    assert after["shift suv:0.8"]["change"]["mean"] == 0.0
+    assert after["first click one voxel outside"]["change"]["mean"] < -0.1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--fold", "5/5"],
+        ["--fold", "x"],
+        ["--folds", "5"],
+        ["--first-click", "best"],
+        ["--shift", "tilt:3"],
+        ["--robustness", "--shift", "blur:5"],
+        ["--repeats", "2", "--first-click", "random", "--save-masks", "masks"],
+    ],
+)
 def test_wrong_usage_leaves_with_code_2(cases, words):
     with pytest.raises(SystemExit) as left:
         run(cases, *words)
