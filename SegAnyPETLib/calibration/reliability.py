@@ -120,7 +120,8 @@ def case_weights(observations: Sequence[Observation]) -> FloatArray:
 
 def _weights(observations: Sequence[Observation]) -> FloatArray:
     """Weights of single voxels."""
-    return case_weights(observations) / np.array([observation.domain_voxels for observation in observations])
+    voxels = np.array([observation.domain_voxels for observation in observations], dtype=np.float64)
+    return np.asarray(case_weights(observations) / voxels)
 
 
 def _scaled(temperatures: Temperatures) -> FloatArray:
