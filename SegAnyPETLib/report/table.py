@@ -16,7 +16,7 @@ from SegAnyPETLib.version import __version__
 SCHEMA = "seganypet-measures/1"
 DEFINITIONS = {
     "mtv": "number of voxels in the mask times the volume of one voxel",
-    "mtv_low and mtv_high": "interval that holds the true volume in 90 % of cases unless stated; empty without calibration",
+    "mtv_low and mtv_high": "interval that holds the true volume in 90 % of cases unless stated; empty if uncalibrated",
     "score": "expected Dice of the mask for a calibrated model, else the model's own confidence",
     "suv_mean": "mean of the voxels in the mask",
     "suv_sd": "standard deviation of the voxels in the mask, divided by their number",
