@@ -38,7 +38,7 @@ test: lint
 # make weights DATA=dir FOLD=0/5
 PRETRAIN := $(BIN)/python -m SegAnyPETLib.pretrain
 STAGE1 := --steps 500 --seed 1 --body-share 0
-STAGE2 := --steps 2600 --seed 11 --warm-up-steps 50
+STAGE2 := --steps 2100 --seed 11 --warm-up-steps 50
 STAGE3 := --steps 300 --seed 2 --learning-rate 1e-3 --warm-up-steps 30 --real-share 0.65 --ema-decay 0.98 \
   --max-clicks 8 --validate-every 100
 FOLD ?=

@@ -17,18 +17,20 @@ from SegAnyPETLib.pretrain.scene import Scene
 
 FloatVolume = NDArray[np.float32]
 FWHM_PER_SIGMA = 2.3548
+BALLS_SHARE = 0.25
 
 
 def sample_scene(rng: np.random.Generator, *, size: int) -> Scene:
-    """Draw a crop of `size` voxels a side, its first lesion near the centre.
+    """Draw a crop of `size` voxels a side, its first lesion near the centre; a quarter hold nothing but smooth balls.
 
     Redraws until the chosen target has at least eight voxels in view. Shapes are evaluated at the voxel centres, so
     each voxel belongs to the target as a whole or not at all.
     """
+    if rng.random() < BALLS_SHARE:
+        return _sample_balls(rng, size)
     while True:
-        spacing_mm = float(rng.choice([4.0, 2.0, rng.uniform(2.0, 5.0)], p=[0.55, 0.3, 0.15]))
-        axis = ((np.arange(size) - (size - 1) / 2) * spacing_mm).astype(np.float32)
-        coords = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"))  # (3, D, H, W) mm
+        spacing_mm = draw_spacing_mm(rng)
+        coords = _coordinates(size, spacing_mm)
         uptake, labels, lesions, regions = _anatomy(rng, coords, size * spacing_mm)
         kind = rng.random()
         choices = lesions[:1] if kind < 0.65 else regions if kind < 0.9 and regions else lesions[-1:]
@@ -38,6 +40,11 @@ def sample_scene(rng: np.random.Generator, *, size: int) -> Scene:
         if target.sum() >= 8:
             suv = _acquire(rng, uptake, spacing_mm) * cut
             return Scene(np.asarray(suv, dtype=np.float32), target.astype(np.float32), spacing_mm)
+
+
+def draw_spacing_mm(rng: np.random.Generator) -> float:
+    """Voxel size of a crop: mostly one of the two the session uses."""
+    return float(rng.choice([4.0, 2.0, rng.uniform(2.0, 5.0)], p=[0.55, 0.3, 0.15]))
 
 
 def smooth_field(rng: np.random.Generator, *, size: int, nodes: int) -> FloatVolume:
@@ -58,6 +65,38 @@ def add_noise(rng: np.random.Generator, suv: FloatVolume, *, spacing_mm: float, 
     scale = relative * np.maximum(suv, 0.05) ** rng.uniform(0.5, 1.0)
     noisy = suv + scale * white / max(float(white.std()), 1e-6)
     return np.asarray(np.maximum(noisy, 0), dtype=np.float32)
+
+
+def _coordinates(size: int, spacing_mm: float) -> FloatVolume:
+    """Places of the voxel centres from the crop's centre, (3, D, H, W), mm."""
+    axis = ((np.arange(size) - (size - 1) / 2) * spacing_mm).astype(np.float32)
+    return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"))
+
+
+def _sample_balls(rng: np.random.Generator, size: int) -> Scene:
+    """Uniform balls in a uniform background, as scanners are tested with: what a volume should be is known here.
+
+    The share of a voxel inside a ball is that of a half space at the same distance, right to a few percent.
+    """
+    spacing_mm = draw_spacing_mm(rng)
+    coords, extent_mm = _coordinates(size, spacing_mm), size * spacing_mm
+    background = float(rng.lognormal(np.log(0.8), 0.6))
+    level = background * float(np.exp(rng.uniform(np.log(2.0), np.log(16.0))))
+    uptake = np.full(coords.shape[1:], background, dtype=np.float32)
+    fraction: FloatVolume | None = None
+    for n in range(1 + int(rng.integers(3))):
+        radius_mm = 0.5 * float(np.exp(rng.uniform(np.log(8.0), np.log(min(50.0, 0.6 * extent_mm)))))
+        centre = rng.normal(0, 0.12 if n == 0 else 0.35, 3) * extent_mm
+        distance = np.sqrt(((coords - centre.astype(np.float32)[:, None, None, None]) ** 2).sum(axis=0))
+        share = np.clip((radius_mm - distance) / spacing_mm + 0.5, 0, 1).astype(np.float32)
+        if fraction is None:
+            fraction = share
+        elif (share * fraction).any():
+            continue
+        uptake += (level - background) * share
+    if fraction is None or (fraction >= 0.5).sum() < 8:
+        return _sample_balls(rng, size)
+    return Scene(_acquire(rng, uptake, spacing_mm), fraction, spacing_mm)
 
 
 def _anatomy(
@@ -159,9 +198,10 @@ def image_end(rng: np.random.Generator, size: int) -> NDArray[np.bool_]:
 
 
 def _acquire(rng: np.random.Generator, uptake: FloatVolume, spacing_mm: float) -> FloatVolume:
-    """Blur by the point spread function (FWHM 4 to 8 mm), then add noise."""
+    """Blur by the point spread function (FWHM 4 to 8 mm), then add noise, which is hardly any in one of ten."""
     sigma = rng.uniform(4.0, 8.0) / FWHM_PER_SIGMA / spacing_mm
     blurred = ndimage.gaussian_filter(uptake, sigma)
+    least = 0.002 if rng.random() < 0.1 else 0.02
     return add_noise(
-        rng, blurred, spacing_mm=spacing_mm, relative=float(np.exp(rng.uniform(np.log(0.02), np.log(0.25))))
+        rng, blurred, spacing_mm=spacing_mm, relative=float(np.exp(rng.uniform(np.log(least), np.log(0.25))))
     )

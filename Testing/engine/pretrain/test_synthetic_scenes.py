@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from SegAnyPETLib.pretrain import synthetic
 from SegAnyPETLib.pretrain.synthetic import add_noise, sample_scene, smooth_field
 
 
@@ -35,3 +36,17 @@ def test_noise_has_the_stated_relative_size_in_uniform_uptake() -> None:
     noisy = add_noise(np.random.default_rng(1), np.ones((32, 32, 32), np.float32), spacing_mm=4.0, relative=0.1)
     assert noisy.std() == pytest.approx(0.1, rel=0.02)
     assert noisy.mean() == pytest.approx(1.0, abs=0.02)
+
+
+def test_the_fractions_of_a_ball_add_up_to_its_volume() -> None:
+    """The diameter of a ball is told by its extent along each axis: its volume is pi d^3 / 6."""
+    checked = 0
+    for n in range(30):
+        scene = synthetic._sample_balls(np.random.default_rng(n), 64)
+        faces = [np.take(scene.fraction, (0, -1), axis) for axis in range(3)]
+        along = [scene.fraction.max(axis=tuple(a for a in range(3) if a != axis)).sum() for axis in range(3)]
+        if np.mean(along) < 7 or any(face.any() for face in faces):
+            continue  # the extent of a small ball is told too roughly, that of a cut one not at all
+        checked += 1
+        assert scene.fraction.sum() == pytest.approx(np.pi * np.mean(along) ** 3 / 6, rel=0.12)
+    assert checked >= 4
