@@ -11,6 +11,7 @@ import warnings
 import zlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,12 +50,12 @@ def find_cases(
 
     Args:
         data: Folder of case folders.
-        names: Only these cases.
+        names: Only these cases; shell patterns too (`*`, `?`, `[abc]`, upper and lower case differ).
         fold: (k, n): only cases whose number (the last digits of the name) leaves the rest k when divided
             by n. A fixed rule, so that everybody's folds are the same.
 
     Raises:
-        InputError: There is no case, a named case is missing, or a case has no number to make folds from.
+        InputError: There is no case, a name or pattern fits no case, or a case has no number to make folds from.
 
     Warns:
         SegAnyPETWarning: A folder has an image and no reference; it is no case.
@@ -69,11 +70,11 @@ def find_cases(
         msg = f"Expected folders CASE/{IMAGE_NAME} with CASE/{REFERENCE_NAME} in {data}; found none. Check --data."
         raise InputError(msg)
     if names is not None:
-        missing = sorted(set(names) - {path.name for path in found})
+        missing = sorted(name for name in names if not any(_is_named(path, name) for path in found))
         if missing:
             msg = f"Expected the cases {', '.join(missing)} in {data}; found no such folder with both files."
             raise InputError(msg)
-        found = tuple(path for path in found if path.name in set(names))
+        found = tuple(path for path in found if any(_is_named(path, name) for name in names))
     if fold is not None:
         rest, parts = fold
         found = tuple(path for path in found if case_number(path.name) % parts == rest)
@@ -81,6 +82,11 @@ def find_cases(
             msg = f"Expected cases whose number leaves {rest} when divided by {parts}; found none. Choose another fold."
             raise InputError(msg)
     return found
+
+
+def _is_named(folder: Path, name: str) -> bool:
+    """A folder whose own name holds a bracket is found by that name too."""
+    return folder.name == name or fnmatchcase(folder.name, name)
 
 
 def case_number(name: str) -> int:

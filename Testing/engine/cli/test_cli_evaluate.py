@@ -63,6 +63,19 @@ def test_only_the_named_cases_are_evaluated(cases, capsys):
     assert [case["case"] for case in json.loads(capsys.readouterr().out)["cases"]] == ["CASE_001", "CASE_007"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("CASE_00[12]", ["CASE_001", "CASE_002"]),
+        ("*_007, CASE_00?", ["CASE_001", "CASE_002", "CASE_007"]),
+        ("CASE_001,*7", ["CASE_001", "CASE_007"]),
+    ],
+)
+def test_shell_patterns_choose_cases_too_and_each_once(cases, capsys, asked, expected):
+    assert run(cases, "--clicks", 1, "--cases", asked, "--json", "-") == 0
+    assert [case["case"] for case in json.loads(capsys.readouterr().out)["cases"]] == expected
+
+
 def test_a_fold_holds_the_cases_whose_number_leaves_its_rest(cases, capsys):
     assert run(cases, "--clicks", 1, "--fold", "2/5", "--json", "-") == 0
     assert [case["case"] for case in json.loads(capsys.readouterr().out)["cases"]] == ["CASE_002", "CASE_007"]
@@ -93,6 +106,7 @@ def test_saved_masks_lie_on_the_grid_of_the_whole_case(cases, tmp_path):
     ("words", "code", "said"),
     [
         (["--cases", "CASE_009"], 3, "CASE_009"),
+        (["--cases", "CASE_001,case_*"], 3, "case_*"),
         (["--fold", "4/5"], 3, "fold"),
         (["--clicks", "0"], 3, "at least one click"),
         (["--json", "{tmp}/absent/result.json", "--clicks", "1"], 6, "absent"),
