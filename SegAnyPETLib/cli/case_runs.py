@@ -1,4 +1,4 @@
-"""Run one model, or one model per fold, over case folders; an error in one case does not stop the others."""
+"""Run a model, a model per fold or a method without one over case folders; an error in one does not stop the others."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from SegAnyPETLib.errors import SegAnyPETError
 if TYPE_CHECKING:
     from SegAnyPETLib.evaluation import CaseResult, ClickedMethod, EvaluationProtocol, EvaluationResult, FailedCase
     from SegAnyPETLib.evaluation.protocol import MaskWriter
+
+MODEL = "model"  # of --method: what --model names, not a classical method
 
 
 @dataclass
@@ -69,6 +71,7 @@ def run_cases(
     folders: Sequence[Path],
     protocols: Mapping[str, EvaluationProtocol],
     *,
+    method: ClickedMethod | None = None,
     beside: Mapping[str, ClickedMethod] | None = None,
     on_mask: MaskWriter | None = None,
 ) -> CaseRuns:
@@ -78,13 +81,11 @@ def run_cases(
         options: With those of `add_model`, and `folds`, `data` and `quiet`.
         folders: Of the cases.
         protocols: By name.
+        method: Evaluated instead of a model; none is loaded then.
         beside: Methods that are given the same clicks, by name.
         on_mask: Called after each click; with several protocols or repeats later masks replace earlier ones.
     """
-    from SegAnyPETLib.evaluation import SessionMethod
     from SegAnyPETLib.evaluation.cases import case_number
-    from SegAnyPETLib.model.store import hash_file
-    from SegAnyPETLib.session import InteractiveSession
 
     def fold_of(folder: Path) -> int:
         return case_number(folder.name) % options.folds if options.folds else 0
@@ -92,14 +93,22 @@ def run_cases(
     runs = CaseRuns(protocols)
     with Progress(len(folders), unit="case", is_quiet=options.quiet) as progress:
         for fold, members in groupby(sorted(folders, key=lambda folder: (fold_of(folder), folder.name)), key=fold_of):
-            name = options.model.replace("{fold}", str(fold))
-            model = load_chosen_model(options, name_or_path=name)
-            runs.weights[name] = hash_file(model.weights_path) if model.weights_path else None
-            method = SessionMethod(InteractiveSession(model))
+            evaluated = method or _load_method(runs, options, fold)
             for folder in members:
                 progress.next_step(folder.name)
-                _run_case(runs, method, folder, beside=beside, on_mask=on_mask)
+                _run_case(runs, evaluated, folder, beside=beside, on_mask=on_mask)
     return runs
+
+
+def _load_method(runs: CaseRuns, options: argparse.Namespace, fold: int) -> ClickedMethod:
+    from SegAnyPETLib.evaluation import SessionMethod
+    from SegAnyPETLib.model.store import hash_file
+    from SegAnyPETLib.session import InteractiveSession
+
+    name = options.model.replace("{fold}", str(fold))
+    model = load_chosen_model(options, name_or_path=name)
+    runs.weights[name] = hash_file(model.weights_path) if model.weights_path else None
+    return SessionMethod(InteractiveSession(model))
 
 
 def _run_case(
@@ -144,11 +153,12 @@ def _report(runs: CaseRuns, folder: Path, error: SegAnyPETError) -> None:
 
 
 def describe_run(options: argparse.Namespace, weights: Mapping[str, str | None]) -> dict[str, Any]:
-    """What a result says about model, software and machine."""
+    """What a result says about method, model, software and machine; `model` is null where the method needs none."""
     from SegAnyPETLib.benchmark.machine import describe_machine, describe_software, peak_memory_mb
 
     return {
-        "model": options.model,
+        "method": options.method,
+        "model": options.model if options.method == MODEL else None,
         "weights_sha256": dict(weights),
         "folds": options.folds,
         "fold": "/".join(map(str, options.fold)) if options.fold else None,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from SegAnyPETLib.cli.case_runs import describe_run, run_cases
+from SegAnyPETLib.cli.case_runs import MODEL, describe_run, run_cases
 from SegAnyPETLib.cli.console import STDOUT_NAME, write_error, write_json
 from SegAnyPETLib.cli.evaluation_tables import write_robustness, write_summary
 from SegAnyPETLib.cli.options import add_common, add_model
@@ -46,6 +46,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder of case folders")
     add_model(parser)
+    parser.add_argument(
+        "--method",
+        type=_parse_method,
+        default=MODEL,
+        metavar="NAME",
+        help="a classical method with its own clicks instead of a model, for example nestle or random_walker",
+    )
     parser.add_argument("--clicks", type=int, default=10, metavar="N", help="clicks per case (default 10)")
     parser.add_argument("--cases", metavar="A,B,C", help="only these cases; names or shell patterns such as 'A_*'")
     parser.add_argument("--fold", type=_parse_fold, metavar="K/N", help="only cases whose number modulo N is K")
@@ -65,7 +72,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--save-masks", type=Path, metavar="DIR", help="write DIR/CASE/click_NN.nii.gz on the case's grid"
     )
     add_common(parser, has_json_file=True)
-    parser.set_defaults(run=run, usage_error=parser.error)
+    parser.set_defaults(run=run, usage_error=parser.error, default_of=parser.get_default)
 
 
 def _add_variations(parser: argparse.ArgumentParser) -> None:
@@ -117,6 +124,7 @@ def run(options: argparse.Namespace) -> int:
         options,
         folders,
         robustness_protocols(protocol, repeats=options.repeats or 5) if options.robustness else {STANDARD: protocol},
+        method=None if options.method == MODEL else classical_methods()[options.method],
         beside=classical_methods() if options.beside else None,
         on_mask=_mask_writer(options.save_masks) if options.save_masks else None,
     )
@@ -127,6 +135,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_usage(options: argparse.Namespace) -> None:
+    if options.method != MODEL:
+        of_models = ("model", "folds", "device", "engine", "precision")
+        given = [f"--{name}" for name in of_models if getattr(options, name) != options.default_of(name)]
+        if given:
+            options.usage_error(f"--method {options.method} has no model; leave out {', '.join(given)}")
     if ("{fold}" in options.model) != (options.folds is not None):
         options.usage_error("--folds N and a --model path with {fold} go together")
     if options.robustness and (
@@ -186,6 +199,16 @@ def _parse_fold(text: str) -> tuple[int, int]:
         msg = f"expected K/N with K from 0 to N - 1, for example 0/5; found {text!r}"
         raise argparse.ArgumentTypeError(msg)
     return int(match[1]), int(match[2])
+
+
+def _parse_method(text: str) -> str:
+    from SegAnyPETLib.evaluation import classical_methods
+
+    names = (MODEL, *classical_methods())
+    if text not in names:
+        msg = f"expected one of {', '.join(names)}; found {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return text
 
 
 def _parse_shift(text: str) -> Shift:

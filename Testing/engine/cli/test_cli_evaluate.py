@@ -178,6 +178,43 @@ def test_classical_methods_get_the_same_clicks_in_the_same_run(cases, tmp_path, 
     assert lead == pytest.approx(case["clicks"][0]["dice"] - baseline)
 
 
+def test_a_classical_method_is_evaluated_with_its_own_clicks_and_without_a_model(cases, tmp_path, capsys, monkeypatch):
+    import SegAnyPETLib.model
+
+    monkeypatch.setattr(SegAnyPETLib.model, "load_model", None)  # calling it would be an error
+    words = ["evaluate", "--data", str(cases), "--cases", "CASE_001", "--quiet", "--json", "-"]
+    words += ["--method", "threshold_41_percent", "--save-masks", str(tmp_path)]
+    assert main([*words, "--clicks", "2"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    about, (case,) = document["about"], document["cases"]
+    assert (about["method"], about["model"], about["weights_sha256"]) == ("threshold_41_percent", None, {})
+    assert case["clicks"][0]["dice"] == pytest.approx(case["baselines"]["threshold_41_percent"]["dice"])
+    # its second click goes where this method's own first mask errs
+    k, j, i = case["clicks"][1]["kji"]
+    reference = nibabel.load(cases / "CASE_001" / "gtv.nii.gz").dataobj[i, j, k] > 0.5
+    first_mask = nibabel.load(tmp_path / "CASE_001" / "click_01.nii.gz").dataobj[i, j, k] > 0.5
+    assert (reference, first_mask) == (case["clicks"][1]["positive"], not case["clicks"][1]["positive"])
+
+
+def test_a_method_that_does_not_exist_is_answered_with_those_that_do(cases, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["evaluate", "--data", str(cases), "--method", "magic"])
+    assert left.value.code == 2
+    said = capsys.readouterr().err
+    assert "model, threshold_41_percent" in said
+    assert "geodesic" in said
+
+
+@pytest.mark.parametrize(
+    "words", [["--model", "ball"], ["--folds", "5"], ["--engine", "openvino"], ["--precision", "bfloat16"]]
+)
+def test_a_classical_method_takes_no_options_of_models(cases, capsys, words):
+    with pytest.raises(SystemExit) as left:
+        main(["evaluate", "--data", str(cases), "--method", "nestle", *words])
+    assert left.value.code == 2
+    assert f"leave out {words[0]}" in capsys.readouterr().err
+
+
 def test_drawn_first_clicks_are_repeated(cases, capsys):
     words = ("--clicks", 1, "--first-click", "jittered", "--jitter", 10, "--repeats", 2, "--json", "-")
     assert run(cases, *words) == 0
