@@ -5,7 +5,8 @@ A prediction is a pure function of the image, the model and the ordered prompts.
 1. The prompt becomes a click (`click_of`) that reaches as far as the border of the mask before. The network is given
    all clicks in view so far (or the newest only, as the model's entry says) and, as mask prompt, the logits of the
    state before, seen on the region. At the very first prompt the mask prompt is what the model's entry says.
-   Clicks the network leaves unanswered are then enforced (see `obedience`).
+   Far from a later click the logits before it stay (see `locality`). Clicks the network leaves unanswered are then
+   enforced (see `obedience`).
 2. The click is decoded in the finest known region in which it lies deep enough (`KNOWN_SHARE` of the width from
    every face), so another click there costs one decode. Else a region of the start spacing is placed around it.
    A negative click where nothing was predicted and no region is near changes nothing.

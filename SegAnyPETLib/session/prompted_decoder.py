@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from SegAnyPETLib.clicks import deepest_voxel
 from SegAnyPETLib.preprocess import Region
 from SegAnyPETLib.session.canvas import UNKNOWN_LOGIT, Canvas, Window
+from SegAnyPETLib.session.locality import keep_far_from
 from SegAnyPETLib.session.obedience import change_to_obey
 from SegAnyPETLib.session.prompt_clicks import box_field
 from SegAnyPETLib.session.prompts import Box
@@ -56,8 +57,12 @@ class PromptedDecoder:
         clicks = orders[-1:] if self.network.preprocessing.points == "newest" else list(orders)
         if extra_click is not None:
             clicks.append(extra_click)
-        mask_logits = self._mask_prompt(region, canvas, start_box)
+        before = self._known(region, canvas)
+        mask_logits = self._mask_prompt(region, before, start_box)
         logits = self.network.decode(region, clicks, mask_logits=mask_logits, cancel=self._cancel)
+        if before is not None and start_box is None and len(self.clicks) > 1:
+            grid = region.grid_of(self.network.preprocessing.mask_shape)
+            logits = keep_far_from(self.clicks[-1], logits, before=before, grid=grid)
         window = Window.of(region, logits, step=len(self.clicks), image_grid=self.network.image.grid)
         change = change_to_obey(
             window.logits_on_image, window.grid, orders, suv=window.on_image(self.network.suv_in(region))
@@ -73,11 +78,18 @@ class PromptedDecoder:
         x, y, z = (float(c) for c in grid.kji_to_lps(deepest_voxel(mask, spacing_kji_mm=grid.spacing_kji_mm)))
         return Click((x, y, z), positive=True)
 
-    def _mask_prompt(self, region: Region, canvas: Canvas, start_box: Box | None) -> NDArray[np.float32] | None:
+    def _known(self, region: Region, canvas: Canvas) -> NDArray[np.float32] | None:
+        """The logits so far in `region`, NaN where there are none; None where nothing is known at all."""
+        if not canvas.reaches(region):
+            return None
+        return canvas.sample(region.grid_of(self.network.preprocessing.mask_shape), unknown=np.nan)
+
+    def _mask_prompt(
+        self, region: Region, before: NDArray[np.float32] | None, start_box: Box | None
+    ) -> NDArray[np.float32] | None:
         spec = self.network.preprocessing
-        grid = region.grid_of(spec.mask_shape)
         if start_box is not None:
-            return box_field(start_box, grid)
-        if canvas.reaches(region):
-            return canvas.sample(grid, unknown=UNKNOWN_LOGIT)
+            return box_field(start_box, region.grid_of(spec.mask_shape))
+        if before is not None:
+            return np.nan_to_num(before, nan=UNKNOWN_LOGIT)
         return np.zeros(spec.mask_shape, dtype=np.float32) if spec.mask_prompt_first == "zeros" else None

@@ -154,13 +154,13 @@ def test_an_object_that_outgrows_the_finer_region_goes_back_to_the_start_spacing
     """The second click joins a tail to a small object; the finer region would cut it."""
     grid = Grid((40, 40, 90), (2.0, 2.0, 2.0), (0.0, 0.0, 0.0))
     small = ellipsoid(grid, (60.0, 40.0, 40.0), (8.0, 8.0, 8.0))
-    tail = ellipsoid(grid, (110.0, 40.0, 40.0), (45.0, 7.0, 7.0))
+    tail = ellipsoid(grid, (95.0, 40.0, 40.0), (25.0, 7.0, 7.0))
     session = session_on(hot(grid, small), roi_shape=(32, 32, 32), spacings_mm=(4.0, 2.0))
     session.add(Point((60.0, 40.0, 40.0)))
     session.predict()
     session.model.threshold = -1.0  # from now on everything is object: it cannot fit into the finer region
 
-    session.add(Point((62.0, 40.0, 40.0)))
+    session.add(Point((80.0, 40.0, 40.0)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SegAnyPETWarning)
         prediction = session.predict()
