@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from SegAnyPETLib.cli.case_runs import MODEL, describe_run, run_cases
 from SegAnyPETLib.cli.console import STDOUT_NAME, write_error, write_json
+from SegAnyPETLib.cli.evaluation_gallery import MaskKeeper, write_evaluation_gallery
 from SegAnyPETLib.cli.evaluation_tables import write_robustness, write_summary
 from SegAnyPETLib.cli.options import add_common, add_model
 from SegAnyPETLib.errors import InputError, OutputError
@@ -71,6 +72,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--save-masks", type=Path, metavar="DIR", help="write DIR/CASE/click_NN.nii.gz on the case's grid"
     )
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE.png", help="draw the best, median and worst case after clicks 1 and 5"
+    )
+    parser.add_argument("--picture-note", default="", metavar="TEXT", help="printed in the picture, as an attribution")
     add_common(parser, has_json_file=True)
     parser.set_defaults(run=run, usage_error=parser.error, default_of=parser.get_default)
 
@@ -105,6 +110,7 @@ def _add_variations(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do what `seganypet evaluate` was asked to."""
     from SegAnyPETLib.evaluation import EvaluationProtocol, classical_methods, find_cases, robustness_protocols
+    from SegAnyPETLib.report.drawing import require_png_name
 
     _check_usage(options)
     protocol = EvaluationProtocol(
@@ -117,18 +123,31 @@ def run(options: argparse.Namespace) -> int:
         options.shift,
     )
     names = [name.strip() for name in options.cases.split(",")] if options.cases else None
+    if options.picture is not None:
+        require_png_name(options.picture)  # before hours of work
     folders = find_cases(options.data, names=names, fold=options.fold)
     if options.save_masks is not None:
         _make_folder(options.save_masks)
+    keeper = MaskKeeper() if options.picture is not None else None
     runs = run_cases(
         options,
         folders,
         robustness_protocols(protocol, repeats=options.repeats or 5) if options.robustness else {STANDARD: protocol},
         method=None if options.method == MODEL else classical_methods()[options.method],
         beside=classical_methods() if options.beside else None,
-        on_mask=_mask_writer(options.save_masks) if options.save_masks else None,
+        on_mask=_mask_writer(options.save_masks, keeper),
     )
-    _write_result(options, runs.evaluations(), about=describe_run(options, runs.weights))
+    evaluations = runs.evaluations()
+    _write_result(options, evaluations, about=describe_run(options, runs.weights))
+    if keeper is not None:
+        write_evaluation_gallery(
+            options.picture,
+            evaluations[STANDARD],
+            keeper,
+            data=options.data,
+            method=Path(options.model).name if options.method == MODEL else options.method,
+            note=options.picture_note,
+        )
     if runs.errors:
         write_error(f"{len(runs.errors)} runs ended in an error; they are in no figure.")
     return runs.exit_code
@@ -143,9 +162,13 @@ def _check_usage(options: argparse.Namespace) -> None:
     if ("{fold}" in options.model) != (options.folds is not None):
         options.usage_error("--folds N and a --model path with {fold} go together")
     if options.robustness and (
-        options.beside or options.save_masks or options.shift or options.first_click != "deepest"
+        options.beside or options.save_masks or options.picture or options.shift or options.first_click != "deepest"
     ):
-        options.usage_error("--robustness chooses first clicks and shifts itself, and goes without --beside and masks")
+        options.usage_error(
+            "--robustness chooses first clicks and shifts itself, and goes without --beside, masks and picture"
+        )
+    if options.picture_note and not options.picture:
+        options.usage_error("--picture-note is printed in a picture; give --picture FILE.png too")
     if options.save_masks and (options.repeats or 1) > 1:
         options.usage_error("--save-masks goes with a single repeat")
 
@@ -170,7 +193,18 @@ def _write_result(
         write_summary(evaluations[STANDARD])
 
 
-def _mask_writer(folder: Path) -> MaskWriter:
+def _mask_writer(folder: Path | None, keeper: MaskKeeper | None) -> MaskWriter | None:
+    """Write each mask to `folder`, give it to `keeper`, or both."""
+    writers = [writer for writer in (_file_writer(folder) if folder else None, keeper) if writer is not None]
+
+    def write(case: Case, kept: VoxelBox, click: int, mask: NDArray[np.bool_]) -> None:
+        for writer in writers:
+            writer(case, kept, click, mask)
+
+    return write if writers else None
+
+
+def _file_writer(folder: Path) -> MaskWriter:
     """Write each mask on the grid of the whole case; what was cut away is background."""
     import numpy as np
 

@@ -3,7 +3,7 @@
 The JSON object (`to_json_object`), schema "seganypet-evaluation/2":
 
     schema      "seganypet-evaluation/2"
-    about       what the caller adds: model, software, machine, peak memory
+    about       what the caller adds: method, model, software, machine, peak memory
     protocol    clicks, first_click, cut_faces_mm, seed, jitter_mm, repeats, shift (null, or kind and amount)
     cases       list; per run (a case once per repeat)
       case        name

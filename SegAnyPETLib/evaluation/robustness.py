@@ -3,7 +3,7 @@
 The JSON object (`to_json_object`), schema "seganypet-robustness/1":
 
     schema      "seganypet-robustness/1"
-    about       what the caller adds: model, software, machine, peak memory
+    about       what the caller adds: method, model, software, machine, peak memory
     standard    the protocol of the standard run
     after_click "1" and "5" (the last click where there are fewer); per variation, "standard" among them:
                 dice, and change, its Dice less that of the standard run, case by case (null for the standard itself);

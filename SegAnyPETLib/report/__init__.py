@@ -1,4 +1,4 @@
-"""What people read: the table of measures, and a picture of the study with the contours.
+"""What people read: the table of measures, a picture of the study with the contours, and a gallery of cases.
 
 The names load on first use, so that importing the package costs nothing.
 """
@@ -9,17 +9,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from SegAnyPETLib.report.gallery import GalleryCell, GalleryRow, write_gallery
     from SegAnyPETLib.report.picture import write_picture
     from SegAnyPETLib.report.table import MeasuresRow, write_measures_csv, write_measures_json
 
 _HOMES = {
+    "GalleryCell": "gallery",
+    "GalleryRow": "gallery",
     "MeasuresRow": "table",
+    "write_gallery": "gallery",
     "write_measures_csv": "table",
     "write_measures_json": "table",
     "write_picture": "picture",
 }
 
-__all__ = ["MeasuresRow", "write_measures_csv", "write_measures_json", "write_picture"]
+__all__ = [
+    "GalleryCell",
+    "GalleryRow",
+    "MeasuresRow",
+    "write_gallery",
+    "write_measures_csv",
+    "write_measures_json",
+    "write_picture",
+]
 
 
 def __getattr__(name: str) -> Any:  # a module attribute may be anything

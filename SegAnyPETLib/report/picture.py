@@ -9,10 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from SegAnyPETLib.data import write_atomically
 from SegAnyPETLib.data.segment import as_mask
 from SegAnyPETLib.errors import OutputError
 from SegAnyPETLib.geometry import VoxelBox
+from SegAnyPETLib.report.drawing import (
+    FAINT,
+    INK,
+    POSITIVE_COLOUR,
+    Axes,
+    box_corners_lps_mm,
+    draw_contour,
+    draw_scale_bar,
+    is_near_plane,
+    mark_click,
+    require_png_name,
+    show_plane,
+    usual_window_suv,
+    write_figure,
+)
 from SegAnyPETLib.report.planes import AXIAL, CORONAL, SAGITTAL, FlatImage, Float3, View, project_maximum, sample_plane
 from SegAnyPETLib.version import __version__
 
@@ -21,17 +35,9 @@ if TYPE_CHECKING:
     from SegAnyPETLib.session import Point
     from SegAnyPETLib.suv import SUVVolume
 
-Axes = Any  # matplotlib ships no types that mypy follows
-
-USUAL_WINDOW_SUV = 7.0  # white to black, as PET is read
 LEAST_HALF_FIELD_MM = 70.0
 MARGIN_MM = 30.0  # around the lesion in the planes
 STEP_MM = 0.75
-POSITIVE_COLOUR, NEGATIVE_COLOUR = "#00a651", "#e8112d"
-INK, FAINT = "#1a1a1a", "#666666"
-LETTER_PLACES = ((0.0, 0.5), (1.0, 0.5), (0.5, 1.0), (0.5, 0.0))
-LETTER_STYLE = {"ha": "center", "va": "center", "fontsize": 9, "weight": "bold", "color": INK}
-BAR_LENGTHS_MM = (200, 100, 50, 20, 10, 5)
 
 
 @dataclass(frozen=True)
@@ -72,24 +78,17 @@ def write_picture(
         GeometryError: A mask does not fit the image.
         OutputError: The name does not end in .png, the window is not positive, or the file cannot be written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    path = Path(path)
-    if path.suffix.lower() != ".png":
-        msg = f"Expected a file name ending in .png; found {path.name}. Rename it."
-        raise OutputError(msg)
+    path = require_png_name(path)
     for segment in segments:
         as_mask(segment.mask, grid=image.grid)
     if window_suv is None:
-        highest = float(image.array.max())
-        window_suv = min(USUAL_WINDOW_SUV, highest) if highest > 0 else USUAL_WINDOW_SUV
+        window_suv = usual_window_suv(image)
     if not window_suv > 0:
         msg = f"Expected a positive SUV for black; found {window_suv}. Give window_suv."
         raise OutputError(msg)
     centre = centre_lps_mm or _default_centre(image, segments, clicks)
     figure = _figure(_Scene(image, segments, clicks, centre, window_suv), caption)
-    with write_atomically(path) as temporary:
-        FigureCanvasAgg(figure).print_png(temporary, metadata={"Software": f"SegAnyPET {__version__}"})
+    write_figure(path, figure)
     return path
 
 
@@ -135,19 +134,19 @@ def _aspect(flat: FlatImage) -> float:
 
 
 def _draw_projection(axes: Axes, scene: _Scene, view: View, flat: FlatImage) -> None:
-    _show(axes, flat, view, scene.window_suv)
+    show_plane(axes, flat, view, scene.window_suv)
     for segment in scene.segments:
         box = VoxelBox.of_mask(segment.mask)
         if box.is_empty:
             continue
         around = box.expanded(1)  # so that the contour closes
         inner = np.pad(segment.mask[box.slices], 1).astype(np.float32)
-        _contour(axes, project_maximum(inner, scene.image.grid.crop(around), view), segment.color_rgb, width=1.1)
+        draw_contour(axes, project_maximum(inner, scene.image.grid.crop(around), view), segment.color_rgb, width=1.1)
     for click in scene.clicks:
-        _mark(axes, view, click)
+        mark_click(axes, view, click)
     _cross_hair(axes, view, scene.centre_lps_mm)
     axes.set_title(f"maximum, {view.name}", fontsize=8.5, color=INK, pad=3)
-    _scale_bar(axes, flat.extent_mm)
+    draw_scale_bar(axes, flat.extent_mm)
 
 
 def _draw_plane(axes: Axes, scene: _Scene, view: View) -> Any:  # the image, for the colour bar
@@ -158,17 +157,16 @@ def _draw_plane(axes: Axes, scene: _Scene, view: View) -> Any:  # the image, for
         return sample_plane(array, grid, view, centre_lps_mm=centre, half_size_mm=half, step_mm=STEP_MM)
 
     flat = sampled(scene.image.array)
-    shown = _show(axes, flat, view, scene.window_suv)
+    shown = show_plane(axes, flat, view, scene.window_suv)
     for segment in scene.segments:
-        _contour(axes, sampled(segment.mask.view(np.uint8)), segment.color_rgb, width=1.5)
-    thickness = float(np.abs(np.asarray(grid.ijk_to_lps)[view.normal, :3]).max())
+        draw_contour(axes, sampled(segment.mask.view(np.uint8)), segment.color_rgb, width=1.5)
     for click in scene.clicks:
-        if abs(click.lps_mm[view.normal] - centre[view.normal]) <= thickness:
-            _mark(axes, view, click)
+        if is_near_plane(click, grid, view, centre_lps_mm=centre):
+            mark_click(axes, view, click)
     _cross_hair(axes, view, centre)
     axis = "xyz"[view.normal]
     axes.set_title(f"{view.name}, {axis} = {centre[view.normal]:.0f} mm", fontsize=8.5, color=INK, pad=3)
-    _scale_bar(axes, flat.extent_mm)
+    draw_scale_bar(axes, flat.extent_mm)
     return shown
 
 
@@ -179,71 +177,11 @@ def _half_field_mm(scene: _Scene) -> float:
         box = VoxelBox.of_mask(segment.mask)
         if box.is_empty:
             continue
-        corners = np.array([(k, j, i) for k in _ends(box, 0) for j in _ends(box, 1) for i in _ends(box, 2)])
-        offsets = np.abs(scene.image.grid.kji_to_lps(corners) - np.asarray(scene.centre_lps_mm))
+        offsets = np.abs(box_corners_lps_mm(scene.image.grid, box) - np.asarray(scene.centre_lps_mm))
         reach, distance = float(offsets.max()), float(np.linalg.norm(offsets.mean(axis=0)))
         if distance < best:
             best, half = distance, max(LEAST_HALF_FIELD_MM, min(reach, 150.0) + MARGIN_MM)
     return half
-
-
-def _ends(box: VoxelBox, axis: int) -> tuple[int, int]:
-    return box.start_kji[axis], box.stop_kji[axis] - 1
-
-
-def _show(axes: Axes, flat: FlatImage, view: View, window_suv: float) -> Any:  # an AxesImage
-    left, right, low, high = flat.extent_mm
-    shown = axes.imshow(
-        flat.pixels,
-        cmap="gray_r",
-        vmin=0,
-        vmax=window_suv,
-        origin="lower",
-        extent=flat.extent_mm,
-        interpolation="bilinear",
-    )
-    axes.set_xlim(left, right)
-    axes.set_ylim(*((high, low) if view.is_up_decreasing else (low, high)))
-    axes.set_aspect("equal")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set(color=FAINT, linewidth=0.5)
-    for letter, (x, y) in zip(view.letters, LETTER_PLACES, strict=True):
-        inwards = (13 - 26 * x, 13 - 26 * y)
-        text = axes.annotate(letter, (x, y), inwards, "axes fraction", "offset points", **LETTER_STYLE)
-        text.set_path_effects(_halo(2.0))
-    return shown
-
-
-def _halo(width: float) -> list[Any]:  # matplotlib path effects
-    from matplotlib import patheffects
-
-    return [patheffects.withStroke(linewidth=width, foreground="white")]
-
-
-def _contour(axes: Axes, flat: FlatImage, colour: Float3, *, width: float) -> None:
-    if not flat.pixels.min() < 0.5 < flat.pixels.max():
-        return
-    rows, columns = flat.pixels.shape
-    left, right, low, high = flat.extent_mm
-    across = left + (np.arange(columns) + 0.5) * (right - left) / columns
-    up = low + (np.arange(rows) + 0.5) * (high - low) / rows
-    lines = axes.contour(across, up, flat.pixels, levels=[0.5], colors=[colour], linewidths=width)
-    lines.set_path_effects([*_halo(width + 1.2), *_plain()])
-
-
-def _plain() -> list[Any]:  # matplotlib path effects
-    from matplotlib import patheffects
-
-    return [patheffects.Normal()]
-
-
-def _mark(axes: Axes, view: View, click: Point) -> None:
-    sign, colour = ("+", POSITIVE_COLOUR) if click.positive else ("x", NEGATIVE_COLOUR)
-    where = [click.lps_mm[view.across]], [click.lps_mm[view.up]]
-    marks = axes.plot(*where, sign, color=colour, markersize=8, markeredgewidth=1.8)
-    marks[0].set_path_effects([*_halo(3.4), *_plain()])
 
 
 def _cross_hair(axes: Axes, view: View, centre: Float3) -> None:
@@ -258,18 +196,6 @@ def _cross_hair(axes: Axes, view: View, centre: Float3) -> None:
     if 0 <= up <= 1:
         axes.plot([0.0, 0.03], [up, up], **style)
         axes.plot([0.97, 1.0], [up, up], **style)
-
-
-def _scale_bar(axes: Axes, extent_mm: tuple[float, float, float, float]) -> None:
-    left, right, _, _ = extent_mm
-    length_mm = next((n for n in BAR_LENGTHS_MM if n <= 0.4 * (right - left)), BAR_LENGTHS_MM[-1])
-    share = length_mm / (right - left)
-    bar = axes.plot([0.06, 0.06 + share], [0.055, 0.055], transform=axes.transAxes, color=INK, linewidth=2)
-    bar[0].set_path_effects([*_halo(3.5), *_plain()])
-    text = axes.text(
-        0.06, 0.066, f"{length_mm / 10:g} cm", transform=axes.transAxes, fontsize=7, color=INK, ha="left", va="bottom"
-    )
-    text.set_path_effects(_halo(2.0))
 
 
 def _draw_legend(axes: Axes, scene: _Scene) -> None:

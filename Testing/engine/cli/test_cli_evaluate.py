@@ -110,6 +110,7 @@ def test_saved_masks_lie_on_the_grid_of_the_whole_case(cases, tmp_path):
         (["--fold", "4/5"], 3, "fold"),
         (["--clicks", "0"], 3, "at least one click"),
         (["--json", "{tmp}/absent/result.json", "--clicks", "1"], 6, "absent"),
+        (["--picture", "{tmp}/a.pdf"], 6, "a.pdf"),
     ],
 )
 def test_what_goes_wrong_is_one_line_and_a_code(cases, tmp_path, capsys, words, code, said):
@@ -254,6 +255,8 @@ def test_robustness_compares_every_variation_with_the_standard_run(cases, tmp_pa
         ["--first-click", "best"],
         ["--shift", "tilt:3"],
         ["--robustness", "--shift", "blur:5"],
+        ["--robustness", "--picture", "a.png"],
+        ["--picture-note", "From a collection."],
         ["--repeats", "2", "--first-click", "random", "--save-masks", "masks"],
     ],
 )
