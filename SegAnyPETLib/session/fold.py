@@ -15,6 +15,7 @@ A prediction is a pure function of the image, the model and the ordered prompts.
 4. When the object is cut by a face of the region, it is followed (see `following`).
 5. When it fits well into a region of finer spacing, it is decoded there too and the finer answer wins; where a
    finer answer is cut by its faces, the step is done again at the start spacing.
+6. A click that is still not obeyed, because the network finds nothing where it is, is enforced.
 """
 
 from __future__ import annotations
@@ -87,6 +88,7 @@ def advance(
     notices: tuple[str, ...] = ()
     if not _changes_nothing(canvas, clicks[-1]):
         canvas, notices = _decode(decoder, canvas, prompt)
+        canvas = decoder.honour_newest(canvas)
     return _finished(network, canvas, decoder.clicks, prompts, notices)
 
 

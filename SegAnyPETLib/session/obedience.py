@@ -28,22 +28,22 @@ PASSES = 2  # clicks close to one another disturb each other
 
 
 def change_to_obey(
-    logits: NDArray[np.floating], grid: Grid, clicks: Sequence[Click], *, suv: FloatArray
+    logits: NDArray[np.floating], grid: Grid, clicks: Sequence[Click], *, suv: FloatArray, even_if_empty: bool = False
 ) -> FloatArray | None:
     """What must be added to logits that contradict clicks, so that all are obeyed.
-
-    A network that finds nothing at all in the region is left alone: that there is nothing is an answer too.
 
     Args:
         logits: (d, h, w) on `grid`.
         grid: Of the logits.
         clicks: Inside the grid, oldest first; the newest is obeyed last.
         suv: (d, h, w) on the same grid.
+        even_if_empty: Also where the network finds nothing at all in the region, which is an answer too while it is
+            asked at several resolutions.
 
     Returns:
         (d, h, w), or None where every click is obeyed already.
     """
-    if not (logits >= 0).any():
+    if not even_if_empty and not (logits >= 0).any():
         return None
     start = logits.astype(np.float32)
     corrected = start

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SegAnyPETLib.clicks import deepest_voxel
+from SegAnyPETLib.geometry import VoxelBox
 from SegAnyPETLib.preprocess import Region
 from SegAnyPETLib.session.canvas import UNKNOWN_LOGIT, Canvas, Window
 from SegAnyPETLib.session.locality import keep_far_from
@@ -68,6 +69,25 @@ class PromptedDecoder:
             window.logits_on_image, window.grid, orders, suv=window.on_image(self.network.suv_in(region))
         )
         return window if change is None else window.corrected(change)
+
+    def honour_newest(self, canvas: Canvas) -> Canvas:
+        """`canvas` with the newest click obeyed in the image's own voxel, whatever the network found around it."""
+        click = self.clicks[-1]
+        image = self.network.image.grid
+        k, j, i = image.nearest_voxel_kji(click.lps_mm)
+        voxel = image.crop(VoxelBox((k, j, i), (k + 1, j + 1, i + 1)))
+        windows = [w for w in canvas.windows if w.region.contains(click.lps_mm)]
+        if not windows or (canvas.sample_on_image(voxel)[0, 0, 0] >= 0) == click.positive:
+            return canvas
+        top = windows[-1]  # painted last
+        change = change_to_obey(
+            top.logits_on_image,
+            top.grid,
+            [click],
+            suv=top.on_image(self.network.suv_in(top.region)),
+            even_if_empty=True,
+        )
+        return canvas if change is None else canvas.with_window(top.corrected(change))
 
     def click_in_overlap(self, region: Region, canvas: Canvas) -> Click | None:
         """A positive point at the deepest voxel of the mask so far within `region`; None where there is no mask."""
