@@ -39,8 +39,8 @@ test: lint
 PRETRAIN := $(BIN)/python -m SegAnyPETLib.pretrain
 STAGE1 := --steps 500 --seed 1 --body-share 0
 STAGE2 := --steps 2100 --seed 11 --warm-up-steps 50
-STAGE3 := --steps 300 --seed 2 --learning-rate 1e-3 --warm-up-steps 30 --real-share 0.65 --ema-decay 0.98 \
-  --max-clicks 8 --validate-every 100
+STAGE3 := --steps 360 --seed 2 --learning-rate 1e-3 --warm-up-steps 30 --real-share 0.7 --ema-decay 0.98 \
+  --max-clicks 8 --first-click-weight 1.0 --bodies 8 --validate-every 180
 FOLD ?=
 weights: env
 	@test -n "$(DATA)" || { echo "Say where the real cases are: make weights DATA=dir"; exit 2; }
