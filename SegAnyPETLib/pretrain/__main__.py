@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--init", type=Path, help="weights (.safetensors) to start from")
     parser.add_argument("--exclude-fold", help="K/N: never look at cases whose number is K modulo N")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw crops; worth it with a GPU")
     for field in fields(TrainingConfig):
         if field.name != "exclude_fold":
             option = "--" + field.name.replace("_", "-")
@@ -36,7 +37,14 @@ def main(arguments: list[str] | None = None) -> int:
     )
     cases = read_real_cases(options["data"], exclude_fold=exclude) if options["data"] else []
     logging.info("%d real cases: %s", len(cases), ", ".join(c.name for c in cases))
-    weights = train(config, options["out"], cases=cases, initial_weights=options["init"], device=options["device"])
+    weights = train(
+        config,
+        options["out"],
+        cases=cases,
+        initial_weights=options["init"],
+        device=options["device"],
+        workers=options["workers"],
+    )
     logging.info("wrote %s", weights)
     return 0
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,36 +54,61 @@ def to_tensor(scenes: Sequence[Scene], device: torch.device) -> tuple[Tensor, Te
     return torch.log1p(suv.clamp(0, 100)).to(device), fraction.to(device)
 
 
+Key = tuple[int, ...]  # seeds a generator
+Placed = tuple[tuple[float, ...], int]  # coordinates and reach, and the label
+Mapping = Callable[[Callable[[Any], Placed], Iterable[Any]], list[Placed]]  # of one function to many items
+
+
 class Clicks:
     """The growing clicks of a batch.
 
     Coordinates and reach (B, N, 4) in voxels, and labels (B, N), -1 where none was needed.
+
+    Args:
+        key: Decides, with the place in the batch and the click's number, every random choice.
+        scenes: Of the batch.
+        apply: Applies a function to many items, for example in other processes.
     """
 
-    def __init__(self, rng: np.random.Generator, scenes: Sequence[Scene]) -> None:
-        self._rng = rng
+    def __init__(self, key: Key, scenes: Sequence[Scene], *, apply: Mapping) -> None:
+        self._key = key
         self._scenes = scenes
-        self._coords: list[list[tuple[float, ...]]] = [
-            [(*sample_first_click(rng, s.target, s.suv), 0.0)] for s in scenes
-        ]
-        self._labels = [[1] for _ in scenes]
+        self._apply = apply
+        items = [((*key, n, 0), scene) for n, scene in enumerate(scenes)]
+        self._clicks = [[click] for click in apply(_first_click, items)]
 
     def correct(self, predicted: NDArray[np.bool_]) -> None:
         """Add one click per crop where `predicted` (B, D, H, W) is wrong."""
-        for n, scene in enumerate(self._scenes):
-            found = sample_next_click(self._rng, scene.target, predicted[n])
-            if found is None:
-                self._coords[n].append((0.0, 0.0, 0.0, 0.0))
-                self._labels[n].append(-1)
-                continue
-            click, is_positive = found
-            reach = reach_of_click(predicted[n], click, spacing_kji_mm=VOXELS, limit_mm=LARGEST_REACH_VOXELS)
-            self._coords[n].append((*click, reach))
-            self._labels[n].append(int(is_positive))
+        number = len(self._clicks[0])
+        items = [((*self._key, n, number), scene.fraction, predicted[n]) for n, scene in enumerate(self._scenes)]
+        for clicks, click in zip(self._clicks, self._apply(_next_click, items), strict=True):
+            clicks.append(click)
 
     def to_tensors(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Coordinates with reach as float and labels, for `decode`."""
-        return torch.tensor(self._coords, dtype=torch.float32, device=device), torch.tensor(self._labels, device=device)
+        coords = [[place for place, _ in clicks] for clicks in self._clicks]
+        labels = [[label for _, label in clicks] for clicks in self._clicks]
+        return torch.tensor(coords, dtype=torch.float32, device=device), torch.tensor(labels, device=device)
+
+
+def in_place(function: Callable[[Any], Placed], items: Iterable[Any]) -> list[Placed]:
+    """`function` of each item, one after the other."""
+    return [function(item) for item in items]
+
+
+def _first_click(item: tuple[Key, Scene]) -> Placed:
+    key, scene = item
+    return (*sample_first_click(np.random.default_rng(key), scene.target, scene.suv), 0.0), 1
+
+
+def _next_click(item: tuple[Key, NDArray[np.float32], NDArray[np.bool_]]) -> Placed:
+    key, fraction, predicted = item
+    found = sample_next_click(np.random.default_rng(key), fraction >= np.float32(0.5), predicted)
+    if found is None:
+        return (0.0, 0.0, 0.0, 0.0), -1
+    click, is_positive = found
+    reach = reach_of_click(predicted, click, spacing_kji_mm=VOXELS, limit_mm=LARGEST_REACH_VOXELS)
+    return (*click, reach), int(is_positive)
 
 
 def sample_mask_prompt(rng: np.random.Generator, scenes: Sequence[Scene], device: torch.device) -> Tensor:

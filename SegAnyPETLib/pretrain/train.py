@@ -12,8 +12,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,11 +35,12 @@ from SegAnyPETLib.pretrain.simulate import (
     DROP_MASK_PROMPT,
     FIRST_MASK_PROMPT,
     Clicks,
-    sample_batch,
+    in_place,
     sample_mask_prompt,
     to_tensor,
 )
 from SegAnyPETLib.pretrain.synthetic import sample_scene
+from SegAnyPETLib.pretrain.workers import Workers
 
 LOG = logging.getLogger(__name__)
 VALIDATION_SCENES = 48
@@ -81,7 +81,9 @@ class _Run:
         path = self.out / "checkpoint.pt"
         if not path.is_file():
             return 0
-        state: dict[str, Any] = torch.load(path, weights_only=True)  # Any: a dictionary of mixed values by design
+        state: dict[str, Any] = torch.load(
+            path, weights_only=True, map_location="cpu"
+        )  # Any: a dictionary of mixed values by design
         if state["config"] != _to_json(self.config):
             msg = (
                 f"{path} belongs to a run with other settings ({state['config']}). Choose another folder or delete it."
@@ -102,6 +104,7 @@ def train(
     cases: Sequence[RealCase] = (),
     initial_weights: Path | None = None,
     device: str = "cpu",
+    workers: int = 0,
 ) -> Path:
     """Train `lite` and return the file with its averaged weights.
 
@@ -111,6 +114,7 @@ def train(
         cases: Real cases for `config.real_share` of the steps.
         initial_weights: Weights to start from instead of random ones.
         device: "cpu" or "cuda".
+        workers: Processes that draw crops and simulate clicks (see `Workers`); they do not change the result.
 
     Raises:
         WeightsError: The folder holds a checkpoint of another configuration.
@@ -129,55 +133,43 @@ def train(
 
     began = time.monotonic()
     recent: list[float] = []
-    batches = _drawn_ahead(config, cases, start)
-    for step, scenes in enumerate(batches, start):
-        for group in optimizer.param_groups:
-            group["lr"] = _learning_rate(config, step)
-        loss = _click_loss(network, np.random.default_rng([config.seed, step, 1]), scenes, config, place)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch ships it untyped
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        decay = min(config.ema_decay, (1 + step) / (10 + step))
-        for key, value in network.state_dict().items():
-            averaged[key].lerp_(value, 1 - decay)
-        recent.append(loss.item())
-        if (step + 1) % config.validate_every == 0 or step + 1 == config.steps:
-            dices = _validate(averaged, validation, place)
-            run.history.append({"step": step + 1, "loss": float(np.mean(recent)), **dices})
-            recent.clear()
-            LOG.info("step %d, %.0f s: %s", step + 1, time.monotonic() - began, run.history[-1])
-            run.save(step + 1)
+    with Workers(config, cases, count=workers) as pool:
+        for step, scenes in enumerate(pool.crops(start), start):
+            for group in optimizer.param_groups:
+                group["lr"] = _learning_rate(config, step)
+            loss = _click_loss(network, step, scenes, config, place, pool)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]  # torch ships it untyped
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            decay = min(config.ema_decay, (1 + step) / (10 + step))
+            for key, value in network.state_dict().items():
+                averaged[key].lerp_(value, 1 - decay)
+            recent.append(loss.item())
+            if (step + 1) % config.validate_every == 0 or step + 1 == config.steps:
+                dices = _validate(averaged, validation, place)
+                run.history.append({"step": step + 1, "loss": float(np.mean(recent)), **dices})
+                recent.clear()
+                LOG.info("step %d, %.0f s: %s", step + 1, time.monotonic() - began, run.history[-1])
+                run.save(step + 1)
     weights = out / "lite.safetensors"
     with write_atomically(weights) as path:
         save_file({k: v.contiguous().cpu() for k, v in averaged.items()}, path, metadata=_metadata(config))
     return weights
 
 
-def _drawn_ahead(config: TrainingConfig, cases: Sequence[RealCase], start: int) -> Iterator[list[Scene]]:
-    """The crops of each step from `start`, drawn by a thread while the step before is learnt."""
-    if start >= config.steps:
-        return
-    bodies = Bodies(config.seed, config.bodies)
-
-    def draw(step: int) -> list[Scene]:
-        return sample_batch(np.random.default_rng([config.seed, step, 0]), config, cases, bodies)
-
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        ahead = pool.submit(draw, start)
-        for step in range(start, config.steps):
-            scenes = ahead.result()
-            if step + 1 < config.steps:
-                ahead = pool.submit(draw, step + 1)
-            yield scenes
-
-
 def _click_loss(
-    network: LiteNetwork, rng: np.random.Generator, scenes: list[Scene], config: TrainingConfig, place: torch.device
+    network: LiteNetwork,
+    step: int,
+    scenes: list[Scene],
+    config: TrainingConfig,
+    place: torch.device,
+    pool: Workers,
 ) -> Tensor:
     """Loss after a random number of clicks; the first and the last are differentiated, those between are not."""
+    rng = np.random.default_rng([config.seed, step, 1])
     volume, fraction = to_tensor(scenes, place)
-    clicks = Clicks(rng, scenes)
+    clicks = Clicks((config.seed, step, 2), scenes, apply=pool.map)
     mask_logits = sample_mask_prompt(rng, scenes, place) if rng.random() < FIRST_MASK_PROMPT else None
     count = int(rng.integers(config.max_clicks))  # clicks after the first
     losses: list[Tensor] = []
@@ -217,7 +209,7 @@ def _validate(averaged: dict[str, Tensor], scenes: Sequence[Scene], place: torch
     dices: dict[int, list[float]] = {1: [], 3: []}
     for n, scene in enumerate(scenes):
         volume, target = to_tensor([scene], place)
-        clicks = Clicks(np.random.default_rng([VALIDATION_SEED, n]), [scene])
+        clicks = Clicks((VALIDATION_SEED, n), [scene], apply=in_place)
         embedding, logits = network.encode(volume), None
         for count in (1, 2, 3):
             logits = network.decode(embedding, points=clicks.to_tensors(place), mask_logits=logits)[0]

@@ -50,6 +50,15 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.usefixtures("few_scenes")
+def test_the_number_of_workers_does_not_change_the_weights(tmp_path: Path, a_case: RealCase) -> None:
+    config = replace(SMALL, steps=2, real_share=0.5, body_share=0.0)
+    alone = load_file(training.train(config, tmp_path / "alone", cases=[a_case]))
+    helped = load_file(training.train(config, tmp_path / "helped", cases=[a_case], workers=1))
+    for key, value in alone.items():
+        torch.testing.assert_close(helped[key], value, rtol=0, atol=0)
+
+
+@pytest.mark.usefixtures("few_scenes")
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
     training.train(SMALL, tmp_path)
     with pytest.raises(WeightsError, match="other settings"):
