@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
 
+from SegAnyPETLib.geometry import Grid
 from SegAnyPETLib.preprocess import Region
 from SegAnyPETLib.session.canvas import Canvas, Window
 from SegAnyPETLib.session.object_extent import BoolArray, clicked_object, extent_lps_mm, is_cut
@@ -14,6 +17,8 @@ FITS_SHARE = 0.45  # of the finer region's width: the rest is the surroundings t
 KEPT_SHARE = 0.15  # a known finer region is used again when the object stays this far from its faces
 LEAK_RATIO = 64.0  # four times as wide along each axis: then the coarse answer ran away from a small focus
 SMALLEST_FOCUS_ML = 0.25  # an answer smaller than a sphere of 8 mm is more likely noise than a focus
+FOCUS_CONTRAST = 1.3  # mean uptake of a focus over that around it, or the reverse: else it is a piece of an organ
+AROUND_MM = 8.0  # how far from the focus that is looked at
 
 
 def look_closer(decoder: PromptedDecoder, canvas: Canvas, coarse: Window) -> Canvas | None:
@@ -21,7 +26,8 @@ def look_closer(decoder: PromptedDecoder, canvas: Canvas, coarse: Window) -> Can
 
     A focus of a few voxels fades at the start spacing, and the network may then answer with the tissue around it. The
     finest region around the click is decoded on its own, without the coarse answer as mask prompt. When it holds a
-    whole object at the click of which the coarse one is more than `LEAK_RATIO` times as large, the fine one is right.
+    whole object at the click that stands out from its surroundings, and the coarse one is more than `LEAK_RATIO` times
+    as large, the fine one is right.
 
     Later clicks add to or take from an object that is known by then, so they are not asked about.
 
@@ -42,6 +48,8 @@ def look_closer(decoder: PromptedDecoder, canvas: Canvas, coarse: Window) -> Can
     if fine_ml < SMALLEST_FOCUS_ML or coarse_ml <= LEAK_RATIO * fine_ml:
         return None
     if is_cut(fine, found, canvas=canvas, image_grid=decoder.network.image.grid):
+        return None
+    if not _stands_out(decoder.network.suv_in(fine.region), found, fine.grid):
         return None
     return alone.with_window(fine)
 
@@ -83,6 +91,16 @@ def finer_region(decoder: PromptedDecoder, canvas: Canvas, coarse: Window, click
         x, y, z = (float(c) for c in (low + high) / 2)
         return decoder.new_region((x, y, z), spacing_mm)
     return None
+
+
+def _stands_out(suv: NDArray[np.float32], found: BoolArray, grid: Grid) -> bool:
+    """The object's mean uptake differs from that around it by a factor of `FOCUS_CONTRAST`."""
+    distance_mm = ndimage.distance_transform_edt(~found, sampling=grid.spacing_kji_mm)
+    around = ~found & (distance_mm <= AROUND_MM)
+    if not around.any():
+        return False
+    inside, outside = float(suv[found].mean()), float(suv[around].mean())
+    return max(inside, outside) >= FOCUS_CONTRAST * min(inside, outside)
 
 
 def _volume_ml(window: Window, found: BoolArray) -> float:

@@ -241,6 +241,32 @@ def test_a_focus_that_fades_at_the_start_spacing_is_found_at_the_finest_but_a_sp
         assert mask.sum() > 50 * truth.sum()
 
 
+class PatchModel(RuleModel):
+    """At the start spacing everything warm is object, at a finer one what lies within three voxels of the click."""
+
+    def decode(self, embedding, *, points=None, mask_logits=None):
+        coords, _ = points
+        self.decoded.append({"mask_logits": mask_logits})
+        if len(self.encoded) == 1:
+            return torch.expm1(embedding) - 0.5, torch.zeros(1, 1)
+        axes = torch.meshgrid(*[torch.arange(float(n)) for n in embedding.shape[2:]], indexing="ij")
+        distance = sum((axis - at) ** 2 for axis, at in zip(axes, coords[0, 0, :3], strict=True)).sqrt()
+        return (3.0 - distance)[None, None], torch.zeros(1, 1)
+
+
+def test_a_piece_of_even_tissue_is_not_taken_for_a_focus(monkeypatch):
+    """The fine answer is 0.9 ml, hundreds of times smaller than the coarse one, but as warm as all around it."""
+    monkeypatch.setattr(following, "MOST_FOLLOWING_REGIONS", 0)
+    grid = oblique_grid(shape_kji=(60, 66, 72), spacing_ijk_mm=(3.6, 3.5, 3.7))
+    centre = tuple(grid.kji_to_lps((31.2, 33.4, 35.1)))
+    organ = ellipsoid(grid, centre, (50.0, 42.0, 46.0))
+    session = InteractiveSession(PatchModel(roi_shape=(32, 32, 32), spacings_mm=(4.0, 2.0)))
+    session.set_image(hot(grid, organ))
+    session.add(Point(centre))
+
+    assert session.predict().mask.sum() > 0.9 * organ.sum()
+
+
 @pytest.mark.filterwarnings("ignore::SegAnyPETLib.errors.SegAnyPETWarning")
 def test_only_the_very_first_click_is_looked_at_more_closely(monkeypatch):
     monkeypatch.setattr(following, "MOST_FOLLOWING_REGIONS", 0)
