@@ -205,9 +205,7 @@ def _registry(path: Path) -> tuple[ModelSpec, ...]:
     return read_registry(path)
 
 
-def _read_entry(
-    entry: Mapping[str, Any], preprocessing: Mapping[str, PreprocessingSpec], *, folder: Path
-) -> ModelSpec:
+def _read_entry(entry: Mapping[str, Any], preprocessing: Mapping[str, PreprocessingSpec], *, folder: Path) -> ModelSpec:
     fields = dict(entry)
     own = fields.pop("preprocessing", None)
     hub = fields.pop("hub_file", None)
