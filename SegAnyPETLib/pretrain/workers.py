@@ -39,17 +39,15 @@ class _Source:
         return sample_batch(rng, self._config, self._cases, self._bodies)
 
 
-_source_of_this_process: _Source | None = None
+_sources: list[_Source] = []  # one in each worker process, which has no other place to keep its bodies
 
 
 def _prepare(config: TrainingConfig, cases: Sequence[RealCase]) -> None:
-    global _source_of_this_process  # a worker process has no other place to keep its bodies
-    _source_of_this_process = _Source(config, cases)
+    _sources.append(_Source(config, cases))
 
 
 def _draw(step: int) -> list[Scene]:
-    assert _source_of_this_process is not None
-    return _source_of_this_process.draw(step)
+    return _sources[0].draw(step)
 
 
 class Workers:

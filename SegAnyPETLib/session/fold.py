@@ -15,7 +15,8 @@ A prediction is a pure function of the image, the model and the ordered prompts.
 4. When the object is cut by a face of the region, it is followed (see `following`).
 5. When it fits well into a region of finer spacing, it is decoded there too and the finer answer wins; where a
    finer answer is cut by its faces, the step is done again at the start spacing.
-6. A click that is still not obeyed, because the network finds nothing where it is, is enforced.
+6. A click that corrects a mask and is still not obeyed, because the network finds nothing where it is, is enforced.
+   While nothing was found at all, that is the answer: a lesion the network does not see is not made up.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ def advance(
     notices: tuple[str, ...] = ()
     if not _changes_nothing(canvas, clicks[-1]):
         canvas, notices = _decode(decoder, canvas, prompt)
-        canvas = decoder.honour_newest(canvas)
+        if not before.mask.box.is_empty:
+            canvas = decoder.honour_newest(canvas)
     return _finished(network, canvas, decoder.clicks, prompts, notices)
 
 

@@ -82,8 +82,8 @@ def test_one_click_measures_the_nema_spheres(a_session: InteractiveSession, sphe
         a_session.add(Point(sphere.centre_lps_mm))
         mask = a_session.predict().mask
         volume_ratio = mask.sum() * phantom.grid.voxel_volume_ml / sphere.true_volume_ml
-        assert compute_dice(mask, sphere.mask) >= (0.84 if diameter_mm >= 17 else 0.69)
-        assert (0.7 if diameter_mm >= 17 else 0.49) <= volume_ratio <= 1.25
+        assert compute_dice(mask, sphere.mask) >= (0.86 if diameter_mm >= 17 else 0.67)
+        assert (0.82 if diameter_mm >= 17 else 0.71) <= volume_ratio <= (1.27 if diameter_mm >= 17 else 1.87)
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +107,8 @@ HARD = ("right lung", "left lung", "spine", "aorta")  # the README says that the
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "least_dice"),
-    [(name, 0.75) for name in LESIONS]
-    + [(name, 0.9) for name in ("brain", "liver", "spleen", "stomach", "bladder")]
+    [(name, 0.7) for name in LESIONS]
+    + [(name, 0.88) for name in ("brain", "liver", "spleen", "stomach", "bladder")]
     + [pytest.param(name, 0.7, marks=pytest.mark.xfail(reason="known limit of lite", strict=True)) for name in HARD],
 )
 def test_three_clicks_find_an_object_of_the_body(

@@ -201,7 +201,7 @@ def test_an_object_too_small_for_the_start_spacing_is_looked_for_at_the_finest()
     for session in (coarse, fine):
         session.add(Point(tuple(centre)))
 
-    assert dice(coarse.predict().mask, truth) < 0.5
+    assert not coarse.predict().mask.any()
     assert dice(fine.predict().mask, truth) > 0.8
     assert len(fine.model.encoded) == 2
 

@@ -275,14 +275,29 @@ def test_set_image_starts_afresh(session, grid, centre):
     assert len(session.model.encoded) == 2  # the old embedding was forgotten
 
 
-def test_a_click_where_the_network_finds_nothing_is_obeyed_all_the_same(grid, centre):
-    """The user sees something there; what is left is a small spot around the click, to be grown by further clicks."""
+def test_a_click_that_finds_nothing_gives_an_empty_mask_with_score_zero(grid, centre):
     session = InteractiveSession(RuleModel(roi_shape=(48, 48, 48), spacings_mm=(3.0, 1.5)))
     session.set_image(hot(grid))
     session.add(Point(tuple(centre)))
 
-    mask = session.predict().mask
+    prediction = session.predict()
 
-    assert mask[grid.nearest_voxel_kji(tuple(centre))]
-    farthest = np.linalg.norm(grid.kji_to_lps(np.argwhere(mask)) - centre, axis=1).max()
-    assert farthest < 12.0
+    assert not prediction.mask.any()
+    assert prediction.score == 0.0
+    assert prediction.changed.is_empty
+    assert not prediction.probability.any()
+
+
+def test_a_correcting_click_is_obeyed_also_where_the_network_finds_nothing(grid, centre, two_balls):
+    """The second click lies in a region of its own, in which nothing is hot: a small spot is added around it."""
+    session = InteractiveSession(RuleModel(roi_shape=(16, 16, 16), spacings_mm=(3.0,)))
+    session.set_image(hot(grid, two_balls[0]))
+    session.add(Point(moved(centre, (-20, 0, 0))))
+    before = session.predict().mask
+    place = moved(centre, (25, 3, -4))
+    session.add(Point(place))
+
+    added = session.predict().mask & ~before
+
+    assert added[grid.nearest_voxel_kji(place)]
+    assert np.linalg.norm(grid.kji_to_lps(np.argwhere(added)) - place, axis=1).max() < 12.0
