@@ -92,8 +92,8 @@ def run(options: argparse.Namespace) -> int:
 def _observe_all(options: argparse.Namespace, weights: dict[str, str | None]) -> list[Observation]:
     """Every case once for each kind of first click; one fold's model is in memory at a time."""
     from SegAnyPETLib.calibration import observe_case
+    from SegAnyPETLib.data.case_folder import case_number
     from SegAnyPETLib.evaluation import EvaluationProtocol, find_cases, read_case
-    from SegAnyPETLib.evaluation.cases import case_number
     from SegAnyPETLib.model.store import hash_file
     from SegAnyPETLib.session import InteractiveSession
 

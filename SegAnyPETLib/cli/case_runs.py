@@ -85,7 +85,7 @@ def run_cases(
         beside: Methods that are given the same clicks, by name.
         on_mask: Called after each click; with several protocols or repeats later masks replace earlier ones.
     """
-    from SegAnyPETLib.evaluation.cases import case_number
+    from SegAnyPETLib.data.case_folder import case_number
 
     def fold_of(folder: Path) -> int:
         return case_number(folder.name) % options.folds if options.folds else 0

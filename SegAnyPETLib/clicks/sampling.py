@@ -2,7 +2,7 @@
 
 The mixture follows the click simulation of interactive-segmentation training (Sofiiuk et al. 2022, RITM,
 arXiv:2102.06583) with two habits of PET readers added: clicking the middle, and clicking the hottest spot. Robot users
-are too tidy (Marinov et al. 2024, IEEE TPAMI, arXiv:2311.13964), so hands tremble, some first clicks miss, and some
+are too tidy (Marinov et al. 2024, arXiv:2404.01816), so hands tremble, some first clicks miss, and some
 later ones say what is known already.
 """
 

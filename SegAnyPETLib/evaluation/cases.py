@@ -1,12 +1,7 @@
-"""The cases of an evaluation: one folder per case, with an image in SUV and a reference mask.
-
-DATA/CASE/pet.nii.gz    PET, values in SUV
-DATA/CASE/gtv.nii.gz    reference mask on the same grid; everything above 0.5 belongs to it
-"""
+"""The cases of an evaluation: one folder per case, with an image in SUV and a reference mask (see `case_folder`)."""
 
 from __future__ import annotations
 
-import re
 import warnings
 import zlib
 from collections.abc import Collection
@@ -18,14 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from SegAnyPETLib.data.case_folder import IMAGE_NAME, REFERENCE_NAME, case_number
 from SegAnyPETLib.errors import GeometryError, InputError, SegAnyPETWarning
 from SegAnyPETLib.geometry import VoxelBox
 
 if TYPE_CHECKING:
     from SegAnyPETLib.suv import SUVVolume
-
-IMAGE_NAME = "pet.nii.gz"
-REFERENCE_NAME = "gtv.nii.gz"
 
 
 @dataclass(frozen=True)
@@ -87,19 +80,6 @@ def find_cases(
 def _is_named(folder: Path, name: str) -> bool:
     """A folder whose own name holds a bracket is found by that name too."""
     return folder.name == name or fnmatchcase(folder.name, name)
-
-
-def case_number(name: str) -> int:
-    """The last digits in a case's name, by which folds are made.
-
-    Raises:
-        InputError: The name holds no digit.
-    """
-    digits = re.search(r"(\d+)\D*$", name)
-    if digits is None:
-        msg = f"Expected a number in the name of case {name!r} to make folds from; found none. Use --cases instead."
-        raise InputError(msg)
-    return int(digits.group(1))
 
 
 def read_case(folder: Path) -> Case:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch.nn import functional
 
+from SegAnyPETLib.data.case_folder import IMAGE_NAME, REFERENCE_NAME, case_number
 from SegAnyPETLib.data.volume_file import read_volume_file
-from SegAnyPETLib.errors import SegAnyPETError
+from SegAnyPETLib.errors import GeometryError, SegAnyPETError
 from SegAnyPETLib.pretrain.scene import Scene
 from SegAnyPETLib.pretrain.synthetic import FWHM_PER_SIGMA, add_noise
 
@@ -39,29 +40,28 @@ def read_real_cases(folder: Path, *, exclude_fold: tuple[int, int] | None = None
 
     Args:
         folder: Holds one folder per case.
-        exclude_fold: (k, n) leaves out the cases whose number (digits of the name) is k modulo n.
+        exclude_fold: (k, n) leaves out the cases whose number (see `case_number`) is k modulo n.
 
     Raises:
+        GeometryError: A mask lies on another grid than its image.
         SegAnyPETError: The folder holds no case.
     """
-    paths = sorted(p for p in folder.iterdir() if (p / "pet.nii.gz").is_file() and (p / "gtv.nii.gz").is_file())
+    paths = sorted(p for p in folder.iterdir() if (p / IMAGE_NAME).is_file() and (p / REFERENCE_NAME).is_file())
     if exclude_fold is not None:
         fold, folds = exclude_fold
         paths = [p for p in paths if case_number(p.name) % folds != fold]
     if not paths:
-        msg = f"Expected folders with pet.nii.gz and gtv.nii.gz under {folder}; found none."
+        msg = f"Expected folders with {IMAGE_NAME} and {REFERENCE_NAME} under {folder}; found none."
         raise SegAnyPETError(msg)
     cases = []
     for path in paths:
-        suv, grid = read_volume_file(path / "pet.nii.gz")
-        mask, _ = read_volume_file(path / "gtv.nii.gz")
+        suv, grid = read_volume_file(path / IMAGE_NAME)
+        mask, mask_grid = read_volume_file(path / REFERENCE_NAME)
+        if not mask_grid.is_close(grid, tolerance_mm=0.01):
+            msg = f"Expected {REFERENCE_NAME} of case {path.name} on the grid of {IMAGE_NAME}; found another."
+            raise GeometryError(msg)
         cases.append(RealCase(path.name, np.maximum(suv, 0), mask > 0.5, grid.spacing_kji_mm))
     return cases
-
-
-def case_number(name: str) -> int:
-    """The digits of a case's name as one number, which decides its fold."""
-    return int("".join(c for c in name if c.isdigit()) or 0)
 
 
 def sample_real_crop(rng: np.random.Generator, case: RealCase, *, size: int) -> Scene:

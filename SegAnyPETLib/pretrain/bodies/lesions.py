@@ -1,8 +1,7 @@
 """Lesions: where they sit, how they are shaped and what they take up.
 
-Sizes follow a log-normal law with a median of 17 mm (Kolinger et al. 2021 report 19 ± 14 mm over 128 lesions), shapes
-are bumpy, lobulated, elongated or confluent, uptake is lumpy (random Gaussian lumps as in Liu et al. 2021) and large
-ones may have a cold core, which belongs to them.
+Sizes follow a log-normal law with a median of 17 mm (a design value), shapes are bumpy, lobulated, elongated or
+confluent, uptake is lumpy (random Gaussian lumps) and large ones may have a cold core, which belongs to them.
 """
 
 from __future__ import annotations

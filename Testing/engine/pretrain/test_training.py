@@ -10,10 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from SegAnyPETLib.errors import ModelError, SegAnyPETError, WeightsError
+from SegAnyPETLib.data import write_volume_nifti
+from SegAnyPETLib.data.case_folder import IMAGE_NAME, REFERENCE_NAME
+from SegAnyPETLib.errors import GeometryError, ModelError, SegAnyPETError, WeightsError
+from SegAnyPETLib.evaluation import find_cases
+from SegAnyPETLib.geometry import Grid
 from SegAnyPETLib.pretrain import train as training
 from SegAnyPETLib.pretrain.config import TrainingConfig
-from SegAnyPETLib.pretrain.real_cases import RealCase, case_number, read_real_cases, sample_real_crop
+from SegAnyPETLib.pretrain.real_cases import RealCase, read_real_cases, sample_real_crop
 
 SMALL = TrainingConfig(steps=4, batch=1, large_crop_voxels=48, max_clicks=2, validate_every=2, bodies=1)
 
@@ -88,7 +92,35 @@ def test_a_real_crop_keeps_target_and_uptake_together(a_case: RealCase) -> None:
 
 def test_the_excluded_fold_is_never_read(tmp_path: Path, real_data_folder: Path) -> None:
     names = {c.name for c in read_real_cases(real_data_folder / "sts", exclude_fold=(2, 5))}
-    assert names == {p.name for p in (real_data_folder / "sts").iterdir() if case_number(p.name) % 5 != 2}
+    assert names == {p.name for p in (real_data_folder / "sts").iterdir() if int(p.name[-3:]) % 5 != 2}
     assert len(names) < 30
     with pytest.raises(SegAnyPETError, match="found none"):
+        read_real_cases(tmp_path)
+
+
+def write_case(folder: Path, case: RealCase, *, mask_origin_mm: float = 0.0) -> None:
+    folder.mkdir()
+    k, j, i = case.spacing_kji_mm
+    for name, array, origin in ((IMAGE_NAME, case.suv, 0.0), (REFERENCE_NAME, case.mask, mask_origin_mm)):
+        grid = Grid(array.shape, (i, j, k), (origin, 0.0, 0.0))
+        write_volume_nifti(folder / name, array.astype(np.float32), grid=grid)
+
+
+def test_training_and_evaluation_split_cases_alike_also_where_names_hold_several_numbers(
+    tmp_path: Path, a_case: RealCase
+) -> None:
+    """A case that one side counts to another fold would be trained on and tested on."""
+    for name in ("IBSI2_STS_003", "IBSI2_STS_014", "T1_patient7b"):
+        write_case(tmp_path / name, a_case)
+    for fold in (2, 3, 4):
+        trained = {case.name for case in read_real_cases(tmp_path, exclude_fold=(fold, 5))}
+        tested = {path.name for path in find_cases(tmp_path, fold=(fold, 5))}
+        assert trained | tested == {"IBSI2_STS_003", "IBSI2_STS_014", "T1_patient7b"}
+        assert len(tested) == 1
+        assert not trained & tested
+
+
+def test_a_mask_on_another_grid_is_refused(tmp_path: Path, a_case: RealCase) -> None:
+    write_case(tmp_path / "A_7", a_case, mask_origin_mm=3.0)
+    with pytest.raises(GeometryError, match="on the grid of"):
         read_real_cases(tmp_path)
