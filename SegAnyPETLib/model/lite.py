@@ -23,6 +23,7 @@ PROMPT_CHANNELS = 12
 CLICK_SIGMA_VOXELS = 2.0
 FAR_VOXELS = 16.0  # beyond this, all voxels are equally far from a click
 LARGEST_REACH_VOXELS = 8.0  # a click that says it reaches further is taken to reach this far
+HAS_ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]  # torch ships it untyped
 CLICK_TISSUE_VOXELS = 1  # the click's own intensity is the mean of the cube this many voxels around it
 
 
@@ -45,12 +46,28 @@ class LiteEmbedding(NamedTuple):
         )
 
 
+class Conv3d(nn.Conv3d):
+    """A convolution that uses oneDNN wherever it can.
+
+    torch 2.13 leaves small float32 inputs of a batch of one to a plain loop (48 channels of 16 x 16 x 16: 15 ms
+    against 5 ms on one AMD EPYC core); its rule looks at the size of the input, not at the work.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The convolved (B, C, D, H, W)."""
+        learning = torch.is_grad_enabled() or torch.is_autocast_enabled("cpu")
+        if learning or not HAS_ONEDNN or x.device.type != "cpu" or x.dtype != torch.float32:
+            return super().forward(x)
+        padding = [int(n) for n in self.padding]  # `same` and `valid` are not used here
+        return torch.mkldnn_convolution(x, self.weight, self.bias, padding, self.stride, self.dilation, self.groups)
+
+
 class ConvBlock(nn.Sequential):
     """Convolution, group normalization, leaky ReLU."""
 
     def __init__(self, channels_in: int, channels_out: int, *, kernel: int = 3, stride: int = 1) -> None:
         super().__init__(
-            nn.Conv3d(channels_in, channels_out, kernel, stride, (kernel - 1) // 2, bias=False),
+            Conv3d(channels_in, channels_out, kernel, stride, (kernel - 1) // 2, bias=False),
             nn.GroupNorm(8, channels_out),
             nn.LeakyReLU(0.01, inplace=True),
         )
@@ -62,7 +79,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first = ConvBlock(channels, channels)
-        self.second = nn.Sequential(nn.Conv3d(channels, channels, 3, 1, 1, bias=False), nn.GroupNorm(8, channels))
+        self.second = nn.Sequential(Conv3d(channels, channels, 3, 1, 1, bias=False), nn.GroupNorm(8, channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """The block's output, shaped as `x`."""
@@ -108,21 +125,21 @@ class PromptedDecoder(nn.Module):
         self.merge3, self.merge2, self.merge1 = (ConvBlock(2 * c, c) for c in (c3, c2, c1))
         self.up0 = nn.ConvTranspose3d(c1, HEAD_CHANNELS, 2, 2)
         self.head = nn.Sequential(
-            nn.Conv3d(HEAD_CHANNELS + 3, HEAD_CHANNELS, 3, 1, 1), nn.LeakyReLU(0.01), nn.Conv3d(HEAD_CHANNELS, 1, 1)
+            Conv3d(HEAD_CHANNELS + 3, HEAD_CHANNELS, 3, 1, 1), nn.LeakyReLU(0.01), Conv3d(HEAD_CHANNELS, 1, 1)
         )
         self.quality = nn.Sequential(nn.Linear(c4 + c1, 64), nn.LeakyReLU(0.01), nn.Linear(64, 1))
 
     def forward(self, embedding: LiteEmbedding, prompts: Tensor, full: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, 1, D, H, W) and expected Dice (B, 1) from prompt maps at half and full resolution."""
         f1, f2, f3, f4 = embedding.features
-        x1 = self.fuse1(torch.cat([f1, prompts], dim=1))
+        x1 = self.fuse1(_joined(f1, prompts))
         x2 = self.fuse2(torch.cat([f2, self.down2(x1)], dim=1))
         x3 = self.fuse3(torch.cat([f3, self.down3(x2)], dim=1))
         x4 = self.fuse4(torch.cat([f4, self.down4(x3)], dim=1))
         y3 = self.merge3(torch.cat([x3, self.up3(x4)], dim=1))
         y2 = self.merge2(torch.cat([x2, self.up2(y3)], dim=1))
         y1 = self.merge1(torch.cat([x1, self.up1(y2)], dim=1))
-        logits = self.head(torch.cat([self.up0(y1), full], dim=1))
+        logits = self.head(_joined(self.up0(y1), full))
         pooled = torch.cat([x4.amax(dim=(2, 3, 4)), y1.mean(dim=(2, 3, 4))], dim=1)
         return logits, self.quality(pooled).sigmoid()
 
@@ -177,6 +194,11 @@ class LiteNetwork(nn.Module):
     def forward(self, volume: Tensor, points: tuple[Tensor, Tensor], mask_logits: Tensor | None) -> Tensor:
         """Encode and decode in one call; returns the logits."""
         return self.decode(self.encode(volume), points=points, mask_logits=mask_logits)[0]
+
+
+def _joined(features: Tensor, maps: Tensor) -> Tensor:
+    """Channels of both, channels last as the convolutions want them: `cat` keeps that only where both are."""
+    return torch.cat([features, maps.contiguous(memory_format=torch.channels_last_3d)], dim=1)
 
 
 def _prompt_maps(volume: Tensor, coords: Tensor, labels: Tensor, mask_logits: Tensor | None) -> tuple[Tensor, Tensor]:
