@@ -22,6 +22,7 @@ from SegAnyPETLib.pretrain.scene import Scene
 from SegAnyPETLib.pretrain.synthetic import sample_scene
 
 DROP_MASK_PROMPT = 0.15  # share of later clicks answered without the earlier mask
+SECOND_LOOK = 0.2  # share of answers that come back as mask prompt without a new click, as in the session
 FIRST_MASK_PROMPT = 0.2  # share of first clicks that come with a mask: a coarse answer, a seed, or a box
 BOX_SHARE = 0.35  # of those
 PROMPT_LOGIT = 6.0  # as the session's boxes and seeds

@@ -34,6 +34,7 @@ from SegAnyPETLib.pretrain.scene import Scene
 from SegAnyPETLib.pretrain.simulate import (
     DROP_MASK_PROMPT,
     FIRST_MASK_PROMPT,
+    SECOND_LOOK,
     Clicks,
     in_place,
     sample_mask_prompt,
@@ -182,8 +183,9 @@ def _click_loss(
                 losses.append(_mask_loss(logits.float(), quality.float(), fraction))
             if click < count:
                 answer = logits.detach().float()
-                clicks.correct((answer[:, 0] > 0).cpu().numpy())
                 mask_logits = None if rng.random() < DROP_MASK_PROMPT else answer
+                if mask_logits is None or rng.random() >= SECOND_LOOK:
+                    clicks.correct((answer[:, 0] > 0).cpu().numpy())
     return losses[-1] + config.first_click_weight * sum(losses[:-1], losses[0].new_zeros(()))
 
 

@@ -30,6 +30,7 @@ from SegAnyPETLib.pretrain.synthetic import image_end
 FloatVector = NDArray[np.float64]
 MARGIN_VOXELS = np.array([13, 6, 6])  # beyond the crop along z, y, x: breathing and three sigmas of the point spread
 LESION_SHARE, ORGAN_SHARE = 0.60, 0.30
+MASS_SHARE = 0.25  # of the lesions asked for: more than in life, since masses are what one click finds least of
 FEWEST_VOXELS = 8
 FIRST_BODY = 1_000_000  # seeds of bodies below this are free for testing
 LARGEST_SHARE = 1.4  # diameter of the largest lesion, in sides of the crop
@@ -94,7 +95,8 @@ def sample_body_scene(rng: np.random.Generator, *, size: int, bodies: Sequence[B
 def _draw_target(rng: np.random.Generator, body: Body, *, spacing_mm: float, size: int) -> _Target | None:
     kind, organ = rng.random(), None
     if kind < LESION_SHARE:
-        diameter = max(draw_diameter(rng, largest_mm=LARGEST_SHARE * size * spacing_mm), 2.6 * spacing_mm)
+        diameter = draw_diameter(rng, largest_mm=LARGEST_SHARE * size * spacing_mm, mass_share=MASS_SHARE)
+        diameter = max(diameter, 2.6 * spacing_mm)
         site = draw_site(rng, body, diameter_mm=diameter)
         return _Target(site.centre, site=site, diameter_mm=diameter)
     if kind < LESION_SHARE + ORGAN_SHARE:

@@ -23,6 +23,7 @@ FloatVector = NDArray[np.float64]
 DIAMETER_MM = (5.0, 90.0)
 MASS_MM = (60.0, 200.0)  # sarcomas and the like
 MASS_SHARE = 0.12
+MASS_CORE = 0.98  # the cold core of a mass may reach nearly to its surface
 TOUCHING_SHARE = 0.25
 CLEARANCE = 1.25  # of the surface, to the next lesion: two that touch would be one to the eye
 MEDIAN_SUV: dict[Preset, float] = {"fdg": 5.5, "psma": 9.0, "sstr": 11.0, "wild": 4.0}
@@ -49,9 +50,9 @@ class Site:
     keep: tuple[int, ...]
 
 
-def draw_diameter(rng: np.random.Generator, *, largest_mm: float = MASS_MM[1]) -> float:
-    """Equivalent diameter in mm: log-normal, median 17, geometric SD 1.8; 12 % are masses of 60 to 200 mm."""
-    if rng.random() < MASS_SHARE:
+def draw_diameter(rng: np.random.Generator, *, largest_mm: float = MASS_MM[1], mass_share: float = MASS_SHARE) -> float:
+    """Equivalent diameter in mm: log-normal, median 17, geometric SD 1.8; `mass_share` are masses of 60 to 200 mm."""
+    if rng.random() < mass_share:
         return min(largest_mm, float(np.exp(rng.uniform(*np.log(MASS_MM)))))
     return min(largest_mm, float(np.clip(rng.lognormal(np.log(17.0), np.log(1.8)), *DIAMETER_MM)))
 
@@ -200,7 +201,9 @@ def _draw_pattern(
     core_share = 0.7 if diameter_mm >= MASS_MM[0] else 0.25 if diameter_mm > 30 else 0.0
     if rng.random() < core_share:
         ragged = _lattice(rng, [7, 7, 7], reach.shape)
-        core = (reach < rng.uniform(0.45, 0.88)) & (ragged > rng.uniform(-2.0, 0.3))
+        core = (reach < rng.uniform(0.45, MASS_CORE if diameter_mm >= MASS_MM[0] else 0.88)) & (
+            ragged > rng.uniform(-2.0, 0.3)
+        )
         pattern[core] = np.minimum(pattern[core], rng.uniform(0.08, 0.4) * level)
     if diameter_mm > 25 and rng.random() < 0.2:
         margin = reach > rng.uniform(0.7, 0.95)
