@@ -35,6 +35,8 @@ class PreprocessingSpec:
         points: Whether a prediction is given every point so far, only the newest one, or every point with its reach
             in voxels as a fourth coordinate (see `clicks.reach_of_click`).
         mask_stride: Tensor voxels per mask voxel along each axis.
+        first_looks: How often a region without an earlier answer is decoded; from the second time on with the answer
+            before as mask prompt.
     """
 
     roi_shape: tuple[int, int, int]
@@ -44,6 +46,7 @@ class PreprocessingSpec:
     mask_prompt_first: FirstMaskPrompt
     points: PointPolicy
     mask_stride: int
+    first_looks: int = 1
 
     def __post_init__(self) -> None:
         _require(len(self.roi_shape) == 3 and min(self.roi_shape) > 0, "roi_shape", "three positive sizes", self)
@@ -55,6 +58,7 @@ class PreprocessingSpec:
             self,
         )
         _require(self.mask_stride > 0, "mask_stride", "a positive number of voxels", self)
+        _require(self.first_looks > 0, "first_looks", "a positive number", self)
         choices = {
             "tensor_axes": TensorAxes,
             "normalization": Normalization,

@@ -63,7 +63,7 @@ class PromptedDecoder:
         logits = self.network.decode(region, clicks, mask_logits=mask_logits, cancel=self._cancel)
         if before is not None and start_box is None and len(self.clicks) > 1:
             grid = region.grid_of(self.network.preprocessing.mask_shape)
-            logits = keep_far_from(self.clicks[-1], logits, before=before, grid=grid)
+            logits = keep_far_from(self.clicks[-1], logits, before=before, grid=grid, number=len(self.clicks))
         window = Window.of(region, logits, step=len(self.clicks), image_grid=self.network.image.grid)
         change = change_to_obey(
             window.logits_on_image, window.grid, orders, suv=window.on_image(self.network.suv_in(region))

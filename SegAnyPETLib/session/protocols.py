@@ -52,6 +52,10 @@ class Preprocessing(Protocol):
         """`accumulate`, `newest` or `reaching`: which points a prediction is given, and whether with their reach."""
 
     @property
+    def first_looks(self) -> int:
+        """How often a region without an earlier answer is decoded, from the second time on with the answer before."""
+
+    @property
     def mask_shape(self) -> tuple[int, int, int]:
         """Shape of the mask logits, (d, h, w)."""
 

@@ -61,13 +61,13 @@ class RegionNetwork:
         mask_logits: NDArray[np.float32] | None,
         cancel: threading.Event | None,
     ) -> NDArray[np.float32]:
-        """Mask logits (d, h, w) of the single mask in `region`.
+        """Mask logits (d, h, w) of the single mask in `region`, decoded several times where there is no earlier one.
 
         Args:
             region: Where; encoded first when it is not known.
             clicks: Points inside the region; may be empty.
             mask_logits: The mask prompt (d, h, w), or None.
-            cancel: Checked before the encoder and before the decoder.
+            cancel: Checked before the encoder and before each call of the decoder.
 
         Raises:
             PredictionCancelled: `cancel` is set.
@@ -77,7 +77,6 @@ class RegionNetwork:
 
         check_cancelled(cancel)
         embedding, _ = self._encoded(region)
-        check_cancelled(cancel)
         points = None
         if clicks:
             indices = region.lps_to_tensor([click.lps_mm for click in clicks]).copy()  # torch refuses negative strides
@@ -87,7 +86,10 @@ class RegionNetwork:
             labels = [float(click.positive) for click in clicks]
             points = torch.tensor(indices[None], dtype=torch.float32), torch.tensor([labels], dtype=torch.float32)
         mask = None if mask_logits is None else torch.from_numpy(np.ascontiguousarray(mask_logits))[None, None]
-        logits, _ = self.model.decode(embedding, points=points, mask_logits=mask)
+        for _ in range(self.preprocessing.first_looks if mask_logits is None else 1):
+            check_cancelled(cancel)
+            logits, _ = self.model.decode(embedding, points=points, mask_logits=mask)
+            mask = logits[:, :1]
         return self._checked(_to_numpy(logits))
 
     def suv_in(self, region: Region) -> NDArray[np.float32]:

@@ -82,6 +82,7 @@ def test_a_spec_cannot_be_changed() -> None:
         ({"normalization": "none"}, "normalization"),
         ({"mask_prompt_first": "ones"}, "mask_prompt_first"),
         ({"points": "all"}, "points"),
+        ({"first_looks": 0}, "first_looks"),
         ({"mask_stride": 0}, "mask_stride"),
         ({"colour": "red"}, "colour"),
     ],

@@ -17,6 +17,7 @@ class RulePreprocessing:
     mask_prompt_first: str = "none"
     points: str = "accumulate"
     mask_stride: int = 1
+    first_looks: int = 1
 
     @property
     def mask_shape(self) -> tuple[int, int, int]:

@@ -50,3 +50,12 @@ def test_where_nothing_was_known_the_new_answer_stands_however_far() -> None:
     found = blended(2.0, before)
     assert (found[:, 30:] == 3.0).all()
     assert np.isfinite(found).all()
+
+
+def test_later_clicks_keep_more() -> None:
+    """From the sixth click on the new answer holds to 20 mm and is gone at 30 mm."""
+    before, after = (np.full(GRID.shape_kji, value, np.float32) for value in (-1.0, 3.0))
+    sixth = keep_far_from(click(2.0), after, before=before, grid=GRID, number=6)
+    tenth = keep_far_from(click(2.0), after, before=before, grid=GRID, number=10)
+    assert sixth[15, [10, 11, 12, 14], 10] == pytest.approx([3.0, 1.0, -1.0, -1.0], abs=1e-5)  # 20, 25, 30, 40 mm
+    assert (sixth == tenth).all()

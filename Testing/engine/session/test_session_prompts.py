@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from pet_phantoms import Volume, blurred_ball, dice, ellipsoid, hot, moved, oblique_grid
 from rule_model import RuleModel
 
@@ -105,6 +106,19 @@ def test_models_that_ask_for_it_are_told_how_far_each_click_reaches(grid, centre
     assert coords.shape == (2, 4)
     assert coords[0, 3] == 0
     assert float(coords[1, 3]) == pytest.approx(nearest_mm / 3.0, rel=1e-5)
+
+
+def test_a_second_look_is_given_the_first_answer_as_mask_prompt(grid, centre, two_balls):
+    session = InteractiveSession(RuleModel(roi_shape=(48, 48, 48), spacings_mm=(3.0,), first_looks=2))
+    session.set_image(hot(grid, *two_balls))
+    session.add(Point(moved(centre, (-20, 0, 0))))
+    session.predict()
+
+    first, second = session.model.decoded
+    assert first["mask_logits"] is None
+    expected = 4.0 * (session.model.encoded[0] - session.model.threshold)  # the rule's answer without a mask prompt
+    assert torch.equal(second["mask_logits"], expected)
+    assert torch.equal(first["coords"], second["coords"])
 
 
 @pytest.mark.parametrize(("first", "expected"), [("zeros", True), ("none", False)])
