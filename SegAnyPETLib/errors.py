@@ -15,6 +15,7 @@
     │   ├── DeviceError                the device is absent or out of memory
     │   └── ConsentError               a download was asked for without the user's consent
     ├── OutputError                a result cannot be written
+    ├── WorkerError                the engine in its own process failed
     └── SetupError                 something must be installed first
 
     SegAnyPETWarning (UserWarning) a harmless deviation that was tolerated
@@ -93,6 +94,10 @@ class ConsentError(ModelError):
 
 class OutputError(SegAnyPETError):
     """A result cannot be written; nothing was left half-written."""
+
+
+class WorkerError(SegAnyPETError):
+    """The engine in its own process could not be started, died, or said what is not of the protocol."""
 
 
 class SetupError(SegAnyPETError):

@@ -28,7 +28,8 @@ LAYERS = {
     "report": 7,
     "benchmark": 7,
     "pretrain": 7,
-    "mrml": 7,
+    "worker": 7,
+    "mrml": 8,
     "calibration": 8,
     "cli": 9,
     "__main__": 10,
@@ -160,6 +161,7 @@ def loaded_after(statement: str) -> set[str]:
         "import SegAnyPETLib",
         "from SegAnyPETLib import Grid, Point, Box, PETSeries, SUVVolume, compute_suv, write_dicom_seg",
         "import SegAnyPETLib.cli",
+        "from SegAnyPETLib.worker import EngineClient, serve",
         "from SegAnyPETLib.clicks import next_click; from SegAnyPETLib.evaluation import EvaluationResult",
     ],
 )
@@ -168,4 +170,10 @@ def test_a_fresh_interpreter_loads_neither_torch_nor_slicer(statement):
 
 
 def test_the_package_itself_loads_nothing_heavy():
-    assert not loaded_after("import SegAnyPETLib") & {"numpy", "scipy", "SimpleITK", "pydicom", "matplotlib"}
+    assert not loaded_after("import SegAnyPETLib, SegAnyPETLib.worker") & {
+        "numpy",
+        "scipy",
+        "SimpleITK",
+        "pydicom",
+        "matplotlib",
+    }

@@ -86,6 +86,11 @@ class Prediction:
         """(K, J, I) float32, read-only: binary entropy of `probability` in bits, 0 certain, 1 at one half."""
         return self._on_image(entropy_bits(self._probability_in_box))
 
+    @property
+    def uncertainty_in_box(self) -> tuple[VoxelBox, NDArray[np.float32]]:
+        """The box of the image outside of which `uncertainty` is 0, and its values there, (k, j, i) float32."""
+        return self.logits.box, entropy_bits(self._probability_in_box)
+
     @cached_property
     def volume_interval_ml(self) -> tuple[float, float] | None:
         """An interval in ml that holds the true volume in `calibration.coverage` of cases like those it was fitted on.

@@ -107,6 +107,19 @@ class SeedMask:
             raise PromptError(msg)
         object.__setattr__(self, "packed", PackedMask.of(array != 0))
 
+    @classmethod
+    def from_packed(cls, packed: PackedMask) -> SeedMask:
+        """The seed for a mask that is packed already, without unpacking it.
+
+        Raises:
+            PromptError: The mask is empty.
+        """
+        if packed.box.is_empty:
+            return cls(np.zeros((1, 1, 1), dtype=bool))  # raises, in the same words
+        seed = object.__new__(cls)
+        object.__setattr__(seed, "packed", packed)
+        return seed
+
     @property
     def mask(self) -> NDArray[np.bool_]:
         """(K, J, I) on the image's grid, a new array."""

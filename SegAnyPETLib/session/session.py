@@ -18,12 +18,13 @@ from SegAnyPETLib.session.history import Entry, History, Result
 from SegAnyPETLib.session.packed_mask import PackedMask
 from SegAnyPETLib.session.prediction import Prediction
 from SegAnyPETLib.session.prompt_clicks import check_prompt
-from SegAnyPETLib.session.prompts import Prompt
+from SegAnyPETLib.session.prompts import Point, Prompt
 from SegAnyPETLib.session.protocols import CalibratedDescription, PETImage, SegmentationModel
 from SegAnyPETLib.session.region_cache import DEFAULT_BUDGET_BYTES, RegionCache
 from SegAnyPETLib.session.region_network import RegionNetwork
 
 NOTHING_CHANGED = VoxelBox((0, 0, 0), (0, 0, 0))
+MOST_PREPARED = 4  # answers to clicks that were not made; each keeps its logits
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +56,9 @@ class InteractiveSession:
 
     def __init__(self, model: SegmentationModel, *, cache_bytes: int = DEFAULT_BUDGET_BYTES) -> None:
         self._model = model
-        self._cache = RegionCache(budget_bytes=cache_bytes)
+        self._cache_bytes = cache_bytes
         self._history = History()
+        self._prepared: dict[Point, State] = {}
         self._network: RegionNetwork | None = None
         self._shown: PackedMask | None = None
         self._changed = NOTHING_CHANGED
@@ -103,14 +105,54 @@ class InteractiveSession:
             msg = f"Expected a 3D array of the grid's shape {image.grid.shape_kji}; found {array.shape}."
             raise GeometryError(msg)
         clean, bad_voxels = _without_gaps(array)
-        self._cache.clear()
         self._history.clear()
-        self._network = RegionNetwork(_CleanImage(clean, image.grid), self._model, cache=self._cache)
+        cache = RegionCache(budget_bytes=self._cache_bytes)  # a new one: siblings may still use the old image's
+        self._network = RegionNetwork(_CleanImage(clean, image.grid), self._model, cache=cache)
+        self._prepared = {}
         self._shown = PackedMask.empty(image.grid.shape_kji)
         self._changed = NOTHING_CHANGED
         if bad_voxels:
             msg = f"Expected finite SUVs; found {bad_voxels} voxels that are NaN or infinite. They count as 0."
             warnings.warn(msg, SegAnyPETWarning, stacklevel=2)
+
+    def sibling(self) -> InteractiveSession:
+        """A session for another object in the same image; a region that either has encoded is known to both.
+
+        It starts without prompts. `set_image` on one of them leaves the other with the image it has. All of them
+        together are for one thread at a time.
+
+        Raises:
+            SessionError: No image was set.
+        """
+        other = InteractiveSession(self._model, cache_bytes=self._cache_bytes)
+        other._network = self._require_network()
+        other._prepared = self._prepared
+        other._shown = PackedMask.empty(other._network.image.grid.shape_kji)
+        return other
+
+    def prepare(self, lps_mm: tuple[float, float, float], *, cancel: threading.Event | None = None) -> None:
+        """Answer a first click at `lps_mm` ahead; prompts and results stay as they are.
+
+        What is encoded for it is kept, so that a click near it costs only the decoder, in this session and its
+        siblings. The answer itself is kept too, for a first click at exactly that place.
+
+        Args:
+            lps_mm: Where, (x, y, z) in LPS mm.
+            cancel: Set it from another thread to stop before the next call of the network; what was encoded is kept.
+
+        Raises:
+            SessionError: No image was set.
+            PromptError: The point lies outside the image.
+            PredictionCancelled: `cancel` was set.
+            ModelError: The model failed.
+        """
+        network = self._require_network()
+        point = Point(lps_mm)
+        check_prompt(point, network.image)
+        if point not in self._prepared:
+            self._prepared[point] = advance(network, blank_state(network), [point], cancel=cancel)
+        while len(self._prepared) > MOST_PREPARED:
+            del self._prepared[next(iter(self._prepared))]
 
     def add(self, prompt: Prompt) -> None:
         """Add a point, a box or a seed mask; nothing is computed until `predict`. What was undone is forgotten.
@@ -210,7 +252,10 @@ class InteractiveSession:
 
     def _compute(self, network: RegionNetwork, cancel: threading.Event | None) -> Result:
         """Go on from the newest state that is kept; nothing is recorded unless every step succeeds."""
-        states = _fold(network, self._history.entries, cancel)
+        entries = self._history.entries
+        first = entries[0].prompt
+        ahead = self._prepared.get(first) if isinstance(first, Point) else None
+        states = _fold(network, entries, cancel, after_first=ahead)
         for index, state in states:
             self._history.record(index, state)
         result = self._history.entries[-1].result
@@ -231,13 +276,22 @@ class InteractiveSession:
         return make
 
 
-def _fold(network: RegionNetwork, entries: Sequence[Entry], cancel: threading.Event | None) -> list[tuple[int, State]]:
-    """The states after each prompt that has none yet, with their index."""
+def _fold(
+    network: RegionNetwork,
+    entries: Sequence[Entry],
+    cancel: threading.Event | None,
+    *,
+    after_first: State | None = None,
+) -> list[tuple[int, State]]:
+    """The states after each prompt that has none yet, with their index; `after_first` may be known already."""
     start = next((i for i in range(len(entries) - 1, -1, -1) if entries[i].state is not None), -1)
     kept = entries[start].state if start >= 0 else None
     state = kept or blank_state(network)
     prompts = [entry.prompt for entry in entries]
     states = []
+    if start < 0 and after_first is not None:
+        start, state = 0, after_first
+        states.append((start, state))
     for index in range(start + 1, len(entries)):
         state = advance(network, state, prompts[: index + 1], cancel=cancel)
         states.append((index, state))
