@@ -3,8 +3,11 @@
 Names follow Slicer's camelCase. All of it belongs to the main thread.
 """
 
-from SegAnyPETLib.mrml.bridge import SegmentationBridge
+from SegAnyPETLib.mrml.engine import Engine
 from SegAnyPETLib.mrml.frames import gridFromVolumeNode, hasLinearTransformToWorld, lpsFromRAS, worldFromNode
+from SegAnyPETLib.mrml.lesion_editor import LesionEditor
+from SegAnyPETLib.mrml.lesion_rows import Burden, LesionRow
+from SegAnyPETLib.mrml.pet_display import choosePETVolume, findCT, showPET
 from SegAnyPETLib.mrml.prompts import PlacedPoint, boxFromROI, pointsFromMarkups, seedFromSegment
 from SegAnyPETLib.mrml.segments import (
     addSegment,
@@ -18,12 +21,17 @@ from SegAnyPETLib.mrml.terminology import setTerminology, terminologyFromSegment
 from SegAnyPETLib.mrml.volumes import addVolumeNode, kindFromVolumeNode, suvVolumeFromNode
 
 __all__ = [
+    "Burden",
+    "Engine",
+    "LesionEditor",
+    "LesionRow",
     "PlacedPoint",
-    "SegmentationBridge",
     "addSegment",
     "addSegmentationNode",
     "addVolumeNode",
     "boxFromROI",
+    "choosePETVolume",
+    "findCT",
     "fitSegmentationToVolume",
     "gridFromVolumeNode",
     "hasLinearTransformToWorld",
@@ -33,6 +41,7 @@ __all__ = [
     "pointsFromMarkups",
     "seedFromSegment",
     "setTerminology",
+    "showPET",
     "suvVolumeFromNode",
     "terminologyFromSegment",
     "worldFromNode",

@@ -1,7 +1,7 @@
 """Markups and segments as prompts of a session, all in world LPS mm.
 
 A control point carries no time of placement. Within one markups node the order of the list is the order of placement;
-between two nodes it is known only to who has watched (see `SegmentationBridge`).
+between two nodes it is known only to who has watched, as the editor does (see `lesion_clicks`).
 """
 
 from __future__ import annotations

@@ -12,6 +12,9 @@ traps this file works around (Slicer 5.12):
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import slicer
 import vtk
@@ -21,8 +24,10 @@ from vtk.util.numpy_support import vtk_to_numpy
 from SegAnyPETLib.errors import GeometryError
 from SegAnyPETLib.geometry import FloatArray, Grid, VoxelBox
 from SegAnyPETLib.mrml.frames import Node, arrayFromMatrix, lpsFromRAS, matrixFromArray, worldFromNode
+from SegAnyPETLib.session.packed_mask import PackedMask
 
 BoolArray = NDArray[np.bool_]
+NOTHING = VoxelBox((0, 0, 0), (0, 0, 0))
 LATTICE_TOLERANCE = 1e-3  # voxels; two lattices closer than this over the whole image are the same
 
 
@@ -74,10 +79,10 @@ def maskFromSegment(segmentationNode: Node, segmentID: str, *, grid: Grid) -> Bo
     mask = np.zeros(grid.shape_kji, dtype=bool)
     if _isEmpty(image):
         return mask
-    toSegment = _ijkToSegmentationRAS(segmentationNode, grid)
+    toSegment = gridToSegmentation(segmentationNode, grid)
     offset = _latticeOffset(image, toSegment, grid)
     if offset is None:
-        reference = _orientedImage(mask, VoxelBox.of_shape(grid.shape_kji), toSegment)
+        reference = makeLabelmap(grid.box, toSegment, mask)
         resampled = slicer.vtkOrientedImageData()
         slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(image, reference, resampled)
         image, offset = resampled, (0, 0, 0)
@@ -110,8 +115,135 @@ def writeMaskToSegment(
             f"found {mask.dtype} {mask.shape}. Resample the mask to the volume first."
         )
         raise GeometryError(msg)
+    _write(lambda part: mask[part.slices], segmentationNode, segmentID, grid=grid, box=box)
+
+
+def writePackedToSegment(
+    packed: PackedMask, *, segmentationNode: Node, segmentID: str, grid: Grid, box: VoxelBox | None = None
+) -> None:
+    """As `writeMaskToSegment`, from a packed mask: nothing of the size of the volume is made.
+
+    Raises:
+        GeometryError: As in `writeMaskToSegment`.
+    """
+    if packed.shape_kji != grid.shape_kji:
+        msg = (
+            f"Expected a mask with the volume's shape (K, J, I) = {grid.shape_kji}; found {packed.shape_kji}. "
+            "Choose the volume the mask was made on."
+        )
+        raise GeometryError(msg)
+    _write(packed.inside, segmentationNode, segmentID, grid=grid, box=box)
+
+
+def packedFromSegment(segmentationNode: Node, segmentID: str, *, grid: Grid) -> PackedMask:
+    """A segment as a packed mask; only the part of the volume its layer reaches is looked at.
+
+    Raises:
+        GeometryError: As in `maskFromSegment`.
+    """
     segment = _segment(segmentationNode, segmentID)
-    toSegment = _ijkToSegmentationRAS(segmentationNode, grid)
+    layer = segment.GetRepresentation(_binaryName())
+    if layer is None:
+        return PackedMask.of(maskFromSegment(segmentationNode, segmentID, grid=grid))
+    if _isEmpty(layer):
+        return PackedMask.empty(grid.shape_kji)
+    offset = _latticeOffset(layer, gridToSegmentation(segmentationNode, grid), grid)
+    if offset is None:
+        return PackedMask.of(maskFromSegment(segmentationNode, segmentID, grid=grid))
+    box = _heldBox(layer).shifted([-n for n in offset]).intersection(grid.box)
+    if box.is_empty:
+        return PackedMask.empty(grid.shape_kji)
+    part = _arrayInBox(layer, box.shifted(offset)) == segment.GetLabelValue()
+    return PackedMask.of_part(np.asarray(part, dtype=bool), box, shape_kji=grid.shape_kji)
+
+
+def partFromSegment(segmentationNode: Node, segmentID: str, *, grid: Grid, box: VoxelBox) -> BoolArray:
+    """A segment in `box` (k, j, i) of the volume only; a new array.
+
+    Raises:
+        GeometryError: As in `maskFromSegment`.
+    """
+    found = layerOf(segmentationNode, segmentID, grid=grid, box=box)
+    if found is None:
+        return maskFromSegment(segmentationNode, segmentID, grid=grid)[box.slices]
+    label = segmentationNode.GetSegmentation().GetSegment(segmentID).GetLabelValue()
+    return np.asarray(found == label, dtype=bool)
+
+
+def layerOf(segmentationNode: Node, segmentID: str, *, grid: Grid, box: VoxelBox) -> NDArray[np.generic] | None:
+    """Labels of the segment's layer in `box` of the volume, 0 beyond the layer; None where it is on another lattice.
+
+    Raises:
+        GeometryError: There is no such segment, or a parent transform of the segmentation is not linear.
+    """
+    layer = _segment(segmentationNode, segmentID).GetRepresentation(_binaryName())
+    if layer is None:
+        return None
+    if _isEmpty(layer):
+        return np.zeros(box.shape_kji, dtype=np.uint8)
+    offset = _latticeOffset(layer, gridToSegmentation(segmentationNode, grid), grid)
+    return None if offset is None else _arrayInBox(layer, box.shifted(offset))
+
+
+def reachOfLayer(segmentationNode: Node, segmentID: str, *, grid: Grid) -> VoxelBox | None:
+    """Which voxels the segment's layer holds, as indices of the volume; None where it is on another lattice."""
+    layer = _segment(segmentationNode, segmentID).GetRepresentation(_binaryName())
+    if layer is None or _isEmpty(layer):
+        return NOTHING if layer is not None else None
+    offset = _latticeOffset(layer, gridToSegmentation(segmentationNode, grid), grid)
+    return None if offset is None else _heldBox(layer).shifted([-n for n in offset])
+
+
+def viewOfLayer(layer: Node, segmentationNode: Node, *, grid: Grid, box: VoxelBox) -> NDArray[Any]:  # any label type
+    """The layer's own labels in `box`, which it reaches over, to be written to.
+
+    Raises:
+        GeometryError: The layer is on another lattice, or does not reach over the box.
+    """
+    offset = _latticeOffset(layer, gridToSegmentation(segmentationNode, grid), grid)
+    held = _heldBox(layer)
+    if offset is None or held.intersection(box.shifted(offset)) != box.shifted(offset):
+        msg = f"Expected a layer that reaches over {box}; found one over {held}. Please report this."
+        raise GeometryError(msg)
+    values = vtk_to_numpy(layer.GetPointData().GetScalars()).reshape(held.shape_kji)
+    part: NDArray[Any] = values[box.shifted(offset).shifted([-start for start in held.start_kji]).slices]
+    return part
+
+
+def labelsOf(layer: Node) -> NDArray[Any]:  # any label type
+    """The layer's own labels, flat, to be read or written; none for an empty one."""
+    labels: NDArray[Any] = vtk_to_numpy(layer.GetPointData().GetScalars()) if not _isEmpty(layer) else np.zeros(0)
+    return labels
+
+
+def makeLabelmap(box: VoxelBox, matrix: FloatArray, labels: NDArray[Any] | int) -> Node:  # bool or labels up to 255
+    """A vtkOrientedImageData of 8 bit whose extent is `box` and whose (i, j, k) lie where `matrix` says.
+
+    Args:
+        box: (k, j, i).
+        matrix: From (i, j, k, 1) to the segmentation's own RAS, see `gridToSegmentation`.
+        labels: Its voxels in the box, or one value for all.
+    """
+    (k, j, i), (kStop, jStop, iStop) = box.start_kji, box.stop_kji
+    image = slicer.vtkOrientedImageData()
+    image.SetExtent(i, iStop - 1, j, jStop - 1, k, kStop - 1)
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    vtk_to_numpy(image.GetPointData().GetScalars()).reshape(box.shape_kji)[...] = labels
+    image.SetGeometryFromImageToWorldMatrix(matrixFromArray(matrix))
+    return image
+
+
+def _write(
+    wanted: Callable[[VoxelBox], BoolArray],
+    segmentationNode: Node,
+    segmentID: str,
+    *,
+    grid: Grid,
+    box: VoxelBox | None,
+) -> None:
+    """Make the segment equal to `wanted(box)` inside `box`."""
+    segment = _segment(segmentationNode, segmentID)
+    toSegment = gridToSegmentation(segmentationNode, grid)
     offset = _prepareLayer(segmentationNode, segmentID, toSegment, grid)
     if offset is None:
         box, offset = None, (0, 0, 0)
@@ -120,7 +252,7 @@ def writeMaskToSegment(
         return
     layer = segment.GetRepresentation(_binaryName())
     own = _arrayInBox(layer, box.shifted(offset)) == segment.GetLabelValue()
-    new = mask[box.slices]
+    new = wanted(box)
     erase, add = own & ~new, new & ~own
     matrix = toSegment if _isEmpty(layer) else _imageToWorld(layer)
     box = box.shifted(offset)
@@ -173,7 +305,7 @@ def _eraseFromSegment(
     shared: list[str] = []
     segmentationNode.GetSegmentation().GetSegmentIDsSharingBinaryLabelmapRepresentation(segmentID, shared, False)
     # MODE_MERGE_MIN takes away only this segment's voxels; naming the others keeps the layer from being split.
-    modifier = _orientedImage(~erase, box, matrix)
+    modifier = makeLabelmap(box, matrix, ~erase)
     logic.SetBinaryLabelmapToSegment(
         modifier, segmentationNode, segmentID, logic.MODE_MERGE_MIN, modifier.GetExtent(), False, shared
     )
@@ -182,14 +314,18 @@ def _eraseFromSegment(
 def _addToSegment(segmentationNode: Node, segmentID: str, add: BoolArray, box: VoxelBox, matrix: FloatArray) -> None:
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     tight = VoxelBox.of_mask(add)
-    modifier = _orientedImage(add[tight.slices], tight.shifted(box.start_kji), matrix)
+    modifier = makeLabelmap(tight.shifted(box.start_kji), matrix, add[tight.slices])
     logic.SetBinaryLabelmapToSegment(
         modifier, segmentationNode, segmentID, logic.MODE_MERGE_MASK, modifier.GetExtent(), False, []
     )
 
 
-def _ijkToSegmentationRAS(segmentationNode: Node, grid: Grid) -> FloatArray:
-    """From the grid's (i, j, k, 1) to the segmentation node's own RAS."""
+def gridToSegmentation(segmentationNode: Node, grid: Grid) -> FloatArray:
+    """4 x 4 matrix from the grid's (i, j, k, 1) to the segmentation node's own RAS.
+
+    Raises:
+        GeometryError: A transform is not linear, or shears the grid.
+    """
     matrix = np.linalg.inv(worldFromNode(segmentationNode)) @ lpsFromRAS(grid.ijk_to_lps)
     Grid.from_ijk_to_lps(matrix, shape_kji=grid.shape_kji)  # refuses a transform that shears the grid
     return matrix
@@ -207,21 +343,9 @@ def _latticeOffset(image: Node, toSegment: FloatArray, grid: Grid) -> tuple[int,
     return k, j, i
 
 
-def _orientedImage(mask: BoolArray, box: VoxelBox, matrix: FloatArray) -> Node:
-    """A vtkOrientedImageData of 0 and 1 whose extent is `box` and whose (i, j, k) lie where `matrix` says."""
-    (k, j, i), (kStop, jStop, iStop) = box.start_kji, box.stop_kji
-    image = slicer.vtkOrientedImageData()
-    image.SetExtent(i, iStop - 1, j, jStop - 1, k, kStop - 1)
-    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
-    vtk_to_numpy(image.GetPointData().GetScalars()).reshape(mask.shape)[...] = mask
-    image.SetGeometryFromImageToWorldMatrix(matrixFromArray(matrix))
-    return image
-
-
 def _arrayInBox(image: Node, box: VoxelBox) -> NDArray[np.generic]:
     """The image's values in `box` (its own indices), 0 where the box reaches beyond its extent."""
-    extent = image.GetExtent()
-    held = VoxelBox((extent[4], extent[2], extent[0]), (extent[5] + 1, extent[3] + 1, extent[1] + 1))
+    held = _heldBox(image)
     common = held.intersection(box)
     if held.is_empty or common.is_empty:
         return np.zeros(box.shape_kji, dtype=np.uint8)
@@ -231,6 +355,11 @@ def _arrayInBox(image: Node, box: VoxelBox) -> NDArray[np.generic]:
     toHeld = common.shifted([-start for start in held.start_kji])
     found[toBox.slices] = values[toHeld.slices]
     return found
+
+
+def _heldBox(image: Node) -> VoxelBox:
+    extent = image.GetExtent()
+    return VoxelBox((extent[4], extent[2], extent[0]), (extent[5] + 1, extent[3] + 1, extent[1] + 1))
 
 
 def _imageToWorld(image: Node) -> FloatArray:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import types
-
 import numpy as np
 import pytest
 
@@ -26,22 +24,9 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture
 def a_scene(monkeypatch):
     """The scene, logics and default nodes Slicer starts with, reachable as in the application."""
-    scene = slicer.vtkMRMLScene()
-    applicationLogic = slicer.vtkSlicerApplicationLogic()
-    applicationLogic.SetMRMLScene(scene)
-    applicationLogic.GetColorLogic().SetMRMLScene(scene)
-    applicationLogic.GetColorLogic().AddDefaultColorNodes()
-    applicationLogic.SetModuleLogic("Colors", applicationLogic.GetColorLogic())
-    modules = types.SimpleNamespace()
-    for name, logic in (
-        ("Volumes", slicer.vtkSlicerVolumesLogic()),
-        ("Markups", slicer.vtkSlicerMarkupsLogic()),
-        ("Segmentations", slicer.vtkSlicerSegmentationsModuleLogic()),
-    ):
-        logic.SetMRMLScene(scene)
-        logic.SetMRMLApplicationLogic(applicationLogic)
-        applicationLogic.SetModuleLogic(name, logic)
-        setattr(modules, name.lower(), types.SimpleNamespace(logic=lambda logic=logic: logic))
+    from slicer_scene import make_scene  # of Testing/desktop, which drives the panel in the same scene
+
+    scene, _applicationLogic, modules = make_scene()
     monkeypatch.setattr(slicer, "mrmlScene", scene, raising=False)
     monkeypatch.setattr(slicer, "modules", modules, raising=False)
     yield scene

@@ -2,10 +2,11 @@
 
 import numpy as np
 import vtk
+from fake_engine import FakeEngine
 from mrml_nodes import GEOMETRIES, add_volume, geometry, put_under, read_segment
 
-from SegAnyPETLib import InteractiveSession, load_model
-from SegAnyPETLib.mrml import SegmentationBridge
+from SegAnyPETLib import load_model
+from SegAnyPETLib.mrml import LesionEditor
 
 SHAPE = (44, 52, 60)
 RADIUS_MM = 15.0
@@ -21,12 +22,16 @@ def test_one_point_segments_a_sphere_in_an_oblique_volume_under_a_transform(a_sc
     uptake = 1 + 7 / (1 + np.exp((distance - RADIUS_MM) / 1.5)) + 0.05 * rng.standard_normal(SHAPE)
     volume = add_volume(a_scene, uptake.clip(0).astype(np.float32), matrix=matrix, suv="bw")
     world = put_under(a_scene, volume, MOVE) @ centre
-    bridge = SegmentationBridge(InteractiveSession(load_model("lite", device="cpu")), volume)
-    bridge.positiveNode = a_scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "lesion")
-    bridge.positiveNode.AddControlPointWorld(vtk.vtkVector3d(*world[:3]))
+    engine = FakeEngine()
+    engine.model = load_model("lite", device="cpu")
+    editor = LesionEditor(a_scene, engine)
+    editor.setVolume(volume)
+    editor.addLesion()
+    editor.positiveNode.AddControlPointWorld(vtk.vtkVector3d(*world[:3]))
 
-    bridge.predict()
+    editor.tick()
 
-    segment = read_segment(bridge.segmentationNode, bridge.segmentID, volume)
+    segment = read_segment(editor.segmentationNode, editor.selectedLesion, volume)
+    editor.close()
     truth = distance < RADIUS_MM
     assert 2 * (segment & truth).sum() / (segment.sum() + truth.sum()) > 0.85

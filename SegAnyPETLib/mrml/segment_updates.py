@@ -1,0 +1,157 @@
+"""Rewriting a lesion's segment within a frame of the display, also in a volume of 400 x 400 x 400.
+
+What costs time in Slicer 5.12, and what is done about it (400^3, one core):
+
+- Slicer cuts a shared layer to its segments with every change, or makes it grow, and copies it (150 ms): ours is made
+  as large as the volume when the second lesion needs it, and voxels are written in place.
+- A segment that meets another in its layer is moved with a copy of the whole layer (500 ms): it gets a small layer.
+- A surface is made anew with every change, from the whole layer (150 ms): it is taken off meanwhile, and made later,
+  from the lesion's own box, by Slicer's own rule, so with the same points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import slicer
+import vtk
+
+from SegAnyPETLib.geometry import Grid, VoxelBox
+from SegAnyPETLib.mrml.frames import Node
+from SegAnyPETLib.mrml.segments import (
+    addSegment,
+    gridToSegmentation,
+    labelsOf,
+    layerOf,
+    makeLabelmap,
+    reachOfLayer,
+    viewOfLayer,
+    writePackedToSegment,
+)
+from SegAnyPETLib.session.packed_mask import PackedMask
+
+MARGIN = 4  # voxels around a mask in a layer of its own, so that it need not grow with every click
+
+
+def addEmptySegment(segmentationNode: Node, *, name: str, colorRGB: tuple[float, float, float]) -> str:
+    """As `addSegment`; where surfaces are shown, without making one from the layer the new segment shares."""
+    if not isSurfaceShown(segmentationNode):
+        return addSegment(segmentationNode, name=name, colorRGB=colorRGB)
+    segmentation = segmentationNode.GetSegmentation()
+    with _surfacesKept(segmentation, segmentation.GetSegmentIDs()):
+        added = addSegment(segmentationNode, name=name, colorRGB=colorRGB)
+    segmentation.GetSegment(added).AddRepresentation(surfaceName(), vtk.vtkPolyData())
+    return added
+
+
+def updateSegment(
+    mask: PackedMask, *, before: PackedMask, segmentationNode: Node, segmentID: str, grid: Grid, box: VoxelBox
+) -> None:
+    """Make a segment that holds `before` hold `mask`, which differs from it only in `box`.
+
+    Raises:
+        GeometryError: The segmentation stores surfaces, or its transform cannot be used.
+    """
+    segmentation = segmentationNode.GetSegmentation()
+    segment, sharing = segmentation.GetSegment(segmentID), list[str]()
+    segmentation.GetSegmentIDsSharingBinaryLabelmapRepresentation(segmentID, sharing, True)
+    with _surfacesKept(segmentation, sharing):
+        labels = layerOf(segmentationNode, segmentID, grid=grid, box=box)
+        reach = reachOfLayer(segmentationNode, segmentID, grid=grid)
+        if labels is None or reach is None or labels.dtype != np.uint8:  # above 255 segments Slicer takes 16 bit
+            writePackedToSegment(mask, segmentationNode=segmentationNode, segmentID=segmentID, grid=grid, box=box)
+            return
+        new, own = mask.inside(box), segment.GetLabelValue()
+        if len(sharing) > 1 and (new & (labels != 0) & (labels != own)).any():
+            _writeInPlace(segmentationNode, segment, PackedMask.empty(grid.shape_kji), grid=grid, box=before.box)
+            _giveOwnLayer(segmentationNode, segment, mask, grid=grid)
+        elif reach.intersection(box) == box:
+            _writeInPlace(segmentationNode, segment, mask, grid=grid, box=box)
+        elif len(sharing) == 1:
+            _giveOwnLayer(segmentationNode, segment, mask, grid=grid)
+        else:
+            _widen(segmentationNode, sharing, grid=grid, reach=reach)
+            _writeInPlace(segmentationNode, segment, mask, grid=grid, box=box)
+
+
+def isSurfaceShown(segmentationNode: Node) -> bool:
+    """True when the segmentation has surfaces, so that they should follow."""
+    return bool(segmentationNode.GetSegmentation().ContainsRepresentation(surfaceName()))
+
+
+def refreshSurface(mask: PackedMask, *, segmentationNode: Node, segmentID: str, grid: Grid) -> None:
+    """Make the surface of one segment anew, from its box alone."""
+    segmentation = segmentationNode.GetSegmentation()
+    surface = vtk.vtkPolyData()
+    if not mask.box.is_empty:
+        box = mask.box.expanded(1)
+        alone, part = slicer.vtkSegmentation(), slicer.vtkSegment()
+        alone.SetSourceRepresentationName(binaryName())
+        alone.CopyConversionParameters(segmentation)
+        labelmap = makeLabelmap(box, gridToSegmentation(segmentationNode, grid), mask.inside(box))
+        part.AddRepresentation(binaryName(), labelmap)
+        part.SetLabelValue(1)
+        alone.AddSegment(part, segmentID)
+        alone.CreateRepresentation(surfaceName(), True)
+        surface.ShallowCopy(part.GetRepresentation(surfaceName()))
+    segmentation.GetSegment(segmentID).AddRepresentation(surfaceName(), surface)
+
+
+def binaryName() -> str:
+    """Of the representation by voxels."""
+    return str(slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName())
+
+
+def surfaceName() -> str:
+    """Of the representation by closed surfaces."""
+    return str(slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName())
+
+
+@contextmanager
+def _surfacesKept(segmentation: Node, segmentIDs: Sequence[str]) -> Iterator[None]:
+    """Take surfaces off while voxels change: they are then shown as they were, and not made anew or dropped at once."""
+    segments = [segmentation.GetSegment(segmentID) for segmentID in segmentIDs]
+    kept = [(segment, segment.GetRepresentation(surfaceName())) for segment in segments]
+    kept = [(segment, surface) for segment, surface in kept if surface is not None]
+    for segment, _surface in kept:
+        segment.RemoveRepresentation(surfaceName())
+    try:
+        yield
+    finally:
+        for segment, surface in kept:
+            segment.AddRepresentation(surfaceName(), surface)
+
+
+def _writeInPlace(segmentationNode: Node, segment: Node, mask: PackedMask, *, grid: Grid, box: VoxelBox) -> None:
+    """Write into the layer itself, which reaches over the box; voxels of other segments stay."""
+    if box.is_empty:
+        return
+    layer = segment.GetRepresentation(binaryName())
+    part = viewOfLayer(layer, segmentationNode, grid=grid, box=box)
+    new, label = mask.inside(box), segment.GetLabelValue()
+    part[(part == label) & ~new] = 0
+    part[new & (part == 0)] = label
+    layer.GetPointData().GetScalars().Modified()
+    layer.Modified()  # so that everybody who shows the segment hears of it
+
+
+def _giveOwnLayer(segmentationNode: Node, segment: Node, mask: PackedMask, *, grid: Grid) -> None:
+    """A small layer with just this mask."""
+    box = mask.box.expanded(MARGIN).intersection(grid.box)
+    layer = makeLabelmap(box, gridToSegmentation(segmentationNode, grid), mask.inside(box))
+    segment.SetLabelValue(1)
+    segment.AddRepresentation(binaryName(), layer)
+    layer.Modified()
+
+
+def _widen(segmentationNode: Node, sharing: Sequence[str], *, grid: Grid, reach: VoxelBox) -> None:
+    """Let a layer that several segments share reach over the whole volume, and as far beyond it as it did."""
+    box = grid.box.union(reach)
+    whole = makeLabelmap(box, gridToSegmentation(segmentationNode, grid), 0)
+    labels = layerOf(segmentationNode, sharing[0], grid=grid, box=box)
+    if labels is not None:
+        labelsOf(whole)[...] = labels.ravel()
+    for segmentID in sharing:
+        segmentationNode.GetSegmentation().GetSegment(segmentID).AddRepresentation(binaryName(), whole)
