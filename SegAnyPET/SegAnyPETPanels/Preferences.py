@@ -1,0 +1,81 @@
+"""What the user prefers on this computer, kept in Slicer's application settings."""
+
+import qt
+import slicer
+
+GROUP = "SegAnyPET"
+BUNDLED_MODEL = "lite"
+DEVICES = ("auto", "cpu", "cuda", "cuda:1", "mps")  # in the order of the panel's list
+WEIGHTS_FILE = "file"  # stands for "the file in weightsFile" where a model's name is kept
+
+
+class Preferences:
+    """Read and written one by one; a damaged value counts as the default."""
+
+    @property
+    def modelName(self):
+        """Registered name of the model, or `WEIGHTS_FILE`."""
+        return self._value("model", BUNDLED_MODEL)
+
+    @modelName.setter
+    def modelName(self, name):
+        self._write("model", name)
+
+    @property
+    def weightsFile(self):
+        """Path of a weights file of the user's own; empty where none was chosen."""
+        return self._value("weightsFile", "")
+
+    @weightsFile.setter
+    def weightsFile(self, path):
+        self._write("weightsFile", path)
+
+    @property
+    def model(self):
+        """What the engine is asked to load: a registered name or a path."""
+        chosen = self.weightsFile if self.modelName == WEIGHTS_FILE else self.modelName
+        return chosen or BUNDLED_MODEL
+
+    @property
+    def device(self):
+        """Where to compute: one of `DEVICES`."""
+        found = self._value("device", DEVICES[0])
+        return found if found in DEVICES else DEVICES[0]
+
+    @device.setter
+    def device(self, name):
+        self._write("device", name)
+
+    @property
+    def idleMinutes(self):
+        """After how many minutes without a click the model gives back its memory."""
+        found = self._value("idleMinutes", "10")
+        return int(found) if str(found).isdigit() and int(found) > 0 else 10
+
+    @idleMinutes.setter
+    def idleMinutes(self, minutes):
+        self._write("idleMinutes", minutes)
+
+    @property
+    def prepareAhead(self):
+        """Whether the place under the cursor is looked at before the click."""
+        return slicer.util.toBool(self._value("prepareAhead", True))
+
+    @prepareAhead.setter
+    def prepareAhead(self, wanted):
+        self._write("prepareAhead", bool(wanted))
+
+    @property
+    def setupPending(self):
+        """Whether a set-up that the user agreed to was interrupted by a restart."""
+        return slicer.util.toBool(self._value("setupPending", False))
+
+    @setupPending.setter
+    def setupPending(self, pending):
+        self._write("setupPending", bool(pending))
+
+    def _value(self, name, default):
+        return slicer.util.settingsValue(f"{GROUP}/{name}", default)
+
+    def _write(self, name, value):
+        qt.QSettings().setValue(f"{GROUP}/{name}", value)

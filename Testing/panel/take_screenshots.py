@@ -1,0 +1,160 @@
+"""Takes the README's pictures of the panel: `python Testing/panel/take_screenshots.py`, a minute.
+
+The module in the harness of `Testing/desktop` with the bundled model, on the phantom study. Its lesions are clicked with
+the mouse in the axial view: in the middle, then in the middle of the largest error in that slice. To be run again
+whenever the panel or the weights change; look at the pictures, and at the Dice it writes.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "Testing" / "desktop"))
+
+SCREENSHOTS = REPOSITORY / "Resources" / "Screenshots"
+SIZE = (1200, 860)  # pixels of the window
+LESIONS = {  # as the phantom calls it -> as the pictures call it; the last one is looked at
+    "lung nodule": "Lung nodule",
+    "liver metastasis": "Liver",
+    "bone metastasis": "Vertebra",
+    "lobulated nodal mass": "Nodal mass",
+    "necrotic thigh mass": "Thigh mass",
+    "lesion at the heart": "Beside the heart",
+}
+MOST_CLICKS, GOOD_DICE = 3, 0.85
+NEAR_MM, WHOLE_MM = 180.0, 720.0  # from top to bottom of a view
+OVERVIEW_RAS = (0.0, 0.0, -120.0)  # the coronal plane that most lesions meet
+ANSWER_S = 120.0  # on a busy machine
+
+
+class Person:
+    """Somebody who knows the truth, at the panel."""
+
+    def __init__(self, desktop):
+        from SegAnyPETLib.phantom import body_phantom
+
+        self.desktop, self.phantom = desktop, body_phantom()
+        self.panel = desktop.loadModule().panel.segment
+        self.ui, self.editor = self.panel.ui, self.panel.editor
+
+    def load_phantom(self):
+        self.desktop.press_button(self.ui.phantomButton)
+        self.wait(lambda: self.panel.engine.state == "ready")
+
+    def segment(self, name):
+        """Click a lesion, then correct it until it is good; returns where it was clicked first, and how often."""
+        from SegAnyPETLib.clicks import deepest_voxel, next_click
+        from SegAnyPETLib.evaluation import compute_dice
+
+        truth = next(lesion.mask for lesion in self.phantom.lesions if lesion.name == name)
+        spacing = self.phantom.grid.spacing_kji_mm
+        self.desktop.press("Q")
+        first = kji = deepest_voxel(truth, spacing_kji_mm=spacing)
+        positive, clicks, dice = True, 0, 0.0
+        plane = slice(first[0], first[0] + 1)
+        while clicks < MOST_CLICKS and dice < GOOD_DICE:
+            self.click(kji, positive=positive)
+            clicks += 1
+            found = self.mask()
+            dice = compute_dice(found, truth)
+            following = next_click(truth[plane], found[plane], spacing_kji_mm=spacing)
+            if following is None:
+                break
+            (_, j, i), positive = following
+            kji = (first[0], j, i)
+        self.editor.renameLesion(self.editor.selectedLesion, LESIONS[name])
+        sys.stdout.write(f"{LESIONS[name]}: {clicks} clicks, Dice {dice:.2f}\n")
+        return self.ras(first), clicks
+
+    def click(self, kji, *, positive):
+        before = self.row().clicks
+        self.desktop.view("Red").click(self.ras(kji), modifiers=None if positive else "ctrl")
+        self.wait(lambda: self.row().clicks == before + 1 and self.row().state != "working")
+
+    def row(self):
+        return next(row for row in self.editor.rows if row.segmentID == self.editor.selectedLesion)
+
+    def mask(self):
+        from SegAnyPETLib.mrml.segments import maskFromSegment
+
+        return maskFromSegment(
+            self.editor.segmentationNode, self.editor.selectedLesion, grid=self.phantom.grid
+        )
+
+    def ras(self, kji):
+        left, posterior, superior = self.phantom.grid.kji_to_lps(kji).tolist()
+        return -left, -posterior, superior
+
+    def look_at(self, ras):
+        """One lesion near in two views, most of them in the third, all in 3D."""
+        for name, place, height in (
+            ("Red", ras, NEAR_MM),
+            ("Yellow", ras, NEAR_MM),
+            ("Green", OVERVIEW_RAS, WHOLE_MM),
+        ):
+            view = self.desktop.view(name)
+            view.node.SetFieldOfView(height * view.view.width / view.view.height, height, 1.0)
+            view.node.JumpSliceByCentering(*place)
+        threeD = self.desktop.layoutManager.activeMRMLThreeDViewNode()
+        threeD.SetBoxVisible(False)
+        threeD.SetAxisLabelsVisible(False)
+        self.desktop.layoutManager.resetThreeDViews()
+
+    def wait_until_all_is_shown(self):
+        """Answers, measures, surfaces: nothing is under way any more."""
+        for name in ("Red", "Yellow", "Green"):
+            self.desktop.view(name).leave()
+        self.wait(lambda: all(row.state == "ready" and row.measures for row in self.editor.rows))
+        self.wait(lambda: self.panel.engine.state == "ready")
+        self.desktop.process(1000)
+
+    def wait(self, condition):
+        self.desktop.wait_until(condition, seconds=ANSWER_S)
+
+
+def dark_palette():
+    """White on dark grey, like Slicer's dark style."""
+    from PySide6.QtGui import QColor, QPalette
+
+    palette = QPalette(QColor("#323232"))
+    palette.setColor(QPalette.Base, QColor("#1e1e1e"))
+    palette.setColor(QPalette.Highlight, QColor("#3c8fdc"))
+    return palette
+
+
+def take(desktop):
+    person = Person(desktop)
+    desktop.resize(*SIZE)
+    person.load_phantom()
+    for name in LESIONS:
+        place, clicks = person.segment(name)
+    assert clicks > 1, "the last lesion needed no correction; choose another to be looked at"
+    person.ui.keysButton.collapsed = False
+    person.look_at(place)
+    person.wait_until_all_is_shown()
+    light = desktop.app.palette()
+    for style, palette in (("light", light), ("dark", dark_palette())):
+        desktop.app.setPalette(palette)
+        desktop.process(200)
+        desktop.screenshot(SCREENSHOTS / f"slicer_{style}.png")
+    desktop.app.setPalette(light)
+
+
+def main():
+    from slicer_desktop import running_slicer
+
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        tempfile.TemporaryDirectory() as folder,
+        running_slicer(monkeypatch, Path(folder)) as desktop,
+    ):
+        take(desktop)
+
+
+if __name__ == "__main__":
+    main()
