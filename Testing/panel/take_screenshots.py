@@ -1,6 +1,6 @@
 """Takes the README's pictures of the panel: `python Testing/panel/take_screenshots.py`, a minute.
 
-The module in the harness of `Testing/desktop` with the bundled model, on the phantom study. Its lesions are clicked with
+The module in the harness of `Testing/desktop` with the bundled model, on the phantom study. Lesions are clicked with
 the mouse in the axial view: in the middle, then in the middle of the largest error in that slice. To be run again
 whenever the panel or the weights change; look at the pictures, and at the Dice it writes.
 """
@@ -18,7 +18,7 @@ sys.path.insert(0, str(REPOSITORY / "Testing" / "desktop"))
 
 SCREENSHOTS = REPOSITORY / "Resources" / "Screenshots"
 SIZE = (1200, 860)  # pixels of the window
-LESIONS = {  # as the phantom calls it -> as the pictures call it; the last one is looked at
+LESIONS = {  # as the phantom calls it -> as the pictures call it; the last one that is corrected is looked at
     "lung nodule": "Lung nodule",
     "liver metastasis": "Liver",
     "bone metastasis": "Vertebra",
@@ -27,8 +27,8 @@ LESIONS = {  # as the phantom calls it -> as the pictures call it; the last one 
     "lesion at the heart": "Beside the heart",
 }
 MOST_CLICKS, GOOD_DICE = 3, 0.85
-NEAR_MM, WHOLE_MM = 180.0, 720.0  # from top to bottom of a view
-OVERVIEW_RAS = (0.0, 0.0, -120.0)  # the coronal plane that most lesions meet
+NEAR_MM, WHOLE_MM = 150.0, 700.0  # from top to bottom of a view
+OVERVIEW_RAS = (0.0, 5.0, -125.0)  # the coronal plane that most lesions meet
 ANSWER_S = 120.0  # on a busy machine
 
 
@@ -47,29 +47,28 @@ class Person:
         self.wait(lambda: self.panel.engine.state == "ready")
 
     def segment(self, name):
-        """Click a lesion, then correct it until it is good; returns where it was clicked first, and how often."""
+        """Click a lesion, then correct it until it is good; returns where it was clicked, in RAS mm."""
         from SegAnyPETLib.clicks import deepest_voxel, next_click
         from SegAnyPETLib.evaluation import compute_dice
 
         truth = next(lesion.mask for lesion in self.phantom.lesions if lesion.name == name)
         spacing = self.phantom.grid.spacing_kji_mm
         self.desktop.press("Q")
-        first = kji = deepest_voxel(truth, spacing_kji_mm=spacing)
-        positive, clicks, dice = True, 0, 0.0
-        plane = slice(first[0], first[0] + 1)
-        while clicks < MOST_CLICKS and dice < GOOD_DICE:
+        kji, positive, clicked, dice = deepest_voxel(truth, spacing_kji_mm=spacing), True, [], 0.0
+        plane = slice(kji[0], kji[0] + 1)
+        while len(clicked) < MOST_CLICKS and dice < GOOD_DICE:
             self.click(kji, positive=positive)
-            clicks += 1
+            clicked.append(self.ras(kji))
             found = self.mask()
             dice = compute_dice(found, truth)
             following = next_click(truth[plane], found[plane], spacing_kji_mm=spacing)
             if following is None:
                 break
             (_, j, i), positive = following
-            kji = (first[0], j, i)
+            kji = (kji[0], j, i)
         self.editor.renameLesion(self.editor.selectedLesion, LESIONS[name])
-        sys.stdout.write(f"{LESIONS[name]}: {clicks} clicks, Dice {dice:.2f}\n")
-        return self.ras(first), clicks
+        sys.stdout.write(f"{LESIONS[name]}: {len(clicked)} clicks, Dice {dice:.2f}\n")
+        return clicked
 
     def click(self, kji, *, positive):
         before = self.row().clicks
@@ -82,19 +81,18 @@ class Person:
     def mask(self):
         from SegAnyPETLib.mrml.segments import maskFromSegment
 
-        return maskFromSegment(
-            self.editor.segmentationNode, self.editor.selectedLesion, grid=self.phantom.grid
-        )
+        return maskFromSegment(self.editor.segmentationNode, self.editor.selectedLesion, grid=self.phantom.grid)
 
     def ras(self, kji):
         left, posterior, superior = self.phantom.grid.kji_to_lps(kji).tolist()
         return -left, -posterior, superior
 
-    def look_at(self, ras):
+    def look_at(self, clicked):
         """One lesion near in two views, most of them in the third, all in 3D."""
+        middle = [sum(place) / len(clicked) for place in zip(*clicked, strict=True)]
         for name, place, height in (
-            ("Red", ras, NEAR_MM),
-            ("Yellow", ras, NEAR_MM),
+            ("Red", middle, NEAR_MM),
+            ("Yellow", clicked[0], NEAR_MM),
             ("Green", OVERVIEW_RAS, WHOLE_MM),
         ):
             view = self.desktop.view(name)
@@ -131,12 +129,12 @@ def take(desktop):
     person = Person(desktop)
     desktop.resize(*SIZE)
     person.load_phantom()
-    for name in LESIONS:
-        place, clicks = person.segment(name)
-    assert clicks > 1, "the last lesion needed no correction; choose another to be looked at"
+    clicked = [person.segment(name) for name in LESIONS]
+    corrected = max(n for n, places in enumerate(clicked) if len(places) > 1)  # the last one that was
+    person.editor.selectLesion(person.editor.rows[corrected].segmentID)
     person.ui.keysButton.collapsed = False
-    person.look_at(place)
     person.wait_until_all_is_shown()
+    person.look_at(clicked[corrected])
     light = desktop.app.palette()
     for style, palette in (("light", light), ("dark", dark_palette())):
         desktop.app.setPalette(palette)
