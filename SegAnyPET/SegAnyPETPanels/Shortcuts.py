@@ -38,7 +38,7 @@ def keysAsText():
     """The list for the panel, as a small table."""
     rows = [(key.sequence, key.text) for key in keys()]
     rows.insert(2, (_("Ctrl+click"), _("the other of add and take away, once")))
-    rows += [(_("drag a click"), _("move it")), (_("Delete, over a click"), _("remove it"))]
+    rows += [(_("Esc, drag a click"), _("move it")), (_("Esc, Delete over a click"), _("remove it"))]
     cells = "".join(f"<tr><td><b>{key}</b>&nbsp;&nbsp;</td><td>{text}</td></tr>" for key, text in rows)
     return f"<table>{cells}</table>"
 

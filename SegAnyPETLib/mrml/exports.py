@@ -48,7 +48,7 @@ def exportTable(book: LesionBook, path: Path | str, *, model: str) -> Path:
             raise OutputError(msg)
         score = result.score if result is not None and isShown else None
         interval = result.volumeIntervalMl if result is not None and isShown else None
-        name = model if score is not None else "edited by hand"
+        name = "edited by hand" if lesion.state.isEdited else model
         clicks = len(lesion.state.clicks)
         rows.append(MeasuresRow(str(lesion.segment.GetName()), measures, name, score, clicks, interval))
     return write_measures_csv(path, rows)

@@ -28,6 +28,7 @@ from SegAnyPETLib.session.packed_mask import PackedMask
 
 BoolArray = NDArray[np.bool_]
 NOTHING = VoxelBox((0, 0, 0), (0, 0, 0))
+SURFACE_SMOOTHING = "0.2"  # Slicer's 0.5 shrinks small lesions: a node of 16 mm, 2.2 ml, to 0.1 ml; with 0.2 to 1.6 ml
 LATTICE_TOLERANCE = 1e-3  # voxels; two lattices closer than this over the whole image are the same
 
 
@@ -48,6 +49,8 @@ def fitSegmentationToVolume(segmentationNode: Node, volumeNode: Node) -> None:
     segmentationNode.CreateDefaultDisplayNodes()
     segmentationNode.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
     segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+    smoothing = slicer.vtkBinaryLabelmapToClosedSurfaceConversionRule.GetSmoothingFactorParameterName()
+    segmentationNode.GetSegmentation().SetConversionParameter(smoothing, SURFACE_SMOOTHING)
 
 
 def addSegment(segmentationNode: Node, *, name: str, colorRGB: tuple[float, float, float] | None = None) -> str:

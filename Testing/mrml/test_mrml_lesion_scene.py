@@ -1,5 +1,7 @@
 """The editor in a scene that is deleted from, closed, saved and loaded, and with an engine that fails."""
 
+import csv
+
 import numpy as np
 import pytest
 import slicer
@@ -153,6 +155,11 @@ def test_closing_the_scene_leaves_an_editor_that_goes_on(a_scene, rng, a_desk):
     assert a_desk.segment()[8, 10, 10]
 
 
+def models_in(table):
+    with table.open(encoding="utf-8") as stream:
+        return [line["model"] for line in csv.DictReader(stream)]
+
+
 def test_a_saved_scene_comes_back_and_work_goes_on(a_scene_that_loads, rng, tmp_path):
     scene = a_scene_that_loads
     volume = a_pet(scene, rng)
@@ -188,6 +195,7 @@ def test_a_saved_scene_comes_back_and_work_goes_on(a_scene_that_loads, rng, tmp_
     for row, mask in zip(rows, masks, strict=True):
         np.testing.assert_array_equal(desk.segment(row.segmentID), mask)
     assert desk.engine.predicted == 0
+    assert models_in(desk.editor.exportTable(tmp_path / "table.csv")) == ["lite", "lite"]
     for _ in range(4):
         desk.editor.tick()
     assert desk.editor.burden.mtv_ml == pytest.approx((masks[0] | masks[1]).sum() * 2.0 * 2.5 * 3.7 / 1000)
@@ -226,6 +234,7 @@ def test_seeds_and_painted_voxels_are_saved_too(a_scene_that_loads, rng, tmp_pat
     desk.volume = desk.editor.volumeNode
     desk.editor.selectLesion(desk.editor.rows[0].segmentID)
     np.testing.assert_array_equal(desk.segment(), second)
+    assert models_in(desk.editor.exportTable(tmp_path / "table.csv")) == ["edited by hand"]
     desk.click((10, 12, 14))
     assert desk.signs() == [True, "SeedMask", True, "SeedMask", True]
     np.testing.assert_array_equal(desk.prompts[1].mask, painted)
