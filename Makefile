@@ -33,21 +33,23 @@ lint: env
 test: lint
 	$(BIN)/pytest
 
-# Reruns what made the bundled weights; DATA is a folder of CASE/pet.nii.gz and CASE/gtv.nii.gz. Three stages: shapes,
-# whole bodies, real cases; each resumes where it was stopped. For one fold of the cross-validation:
+# Reruns what made the bundled weights; DATA is a folder of CASE/pet.nii.gz and CASE/gtv.nii.gz. Four stages: shapes,
+# whole bodies (twice), real cases; each resumes where it was stopped. For one fold of the cross-validation:
 # make weights DATA=dir FOLD=0/5
 PRETRAIN := $(BIN)/python -m SegAnyPETLib.pretrain
 STAGE1 := --steps 500 --seed 1 --body-share 0
 STAGE2 := --steps 2100 --seed 11 --warm-up-steps 50
-STAGE3 := --steps 360 --seed 2 --learning-rate 1e-3 --warm-up-steps 30 --real-share 0.7 --ema-decay 0.98 \
-  --max-clicks 8 --first-click-weight 1.0 --bodies 8 --validate-every 180
+STAGE3 := --steps 2000 --seed 12 --learning-rate 1.5e-3 --warm-up-steps 50 --validate-every 200
+STAGE4 := --steps 420 --seed 2 --learning-rate 1e-3 --warm-up-steps 30 --real-share 0.5 --ema-decay 0.98 \
+  --max-clicks 8 --first-click-weight 1.0 --bodies 8 --validate-every 210
 FOLD ?=
 weights: env
 	@test -n "$(DATA)" || { echo "Say where the real cases are: make weights DATA=dir"; exit 2; }
 	$(PRETRAIN) --out training/shapes $(STAGE1)
 	$(PRETRAIN) --out training/bodies --init training/shapes/lite.safetensors $(STAGE2)
+	$(PRETRAIN) --out training/masses --init training/bodies/lite.safetensors $(STAGE3)
 	$(PRETRAIN) --out training/$(if $(FOLD),fold_$(firstword $(subst /, ,$(FOLD))),all) \
-	  --init training/bodies/lite.safetensors --data $(DATA) $(if $(FOLD),--exclude-fold $(FOLD)) $(STAGE3)
+	  --init training/masses/lite.safetensors --data $(DATA) $(if $(FOLD),--exclude-fold $(FOLD)) $(STAGE4)
 
 clean:
 	rm -rf .venv demo-output
