@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         read_volume_file,
         write_dicom_seg,
         write_mask_nifti,
+        write_rtstruct,
         write_seg_nrrd,
     )
     from SegAnyPETLib.errors import SegAnyPETError, SegAnyPETWarning
@@ -64,6 +65,7 @@ _HOMES = {
     "write_dicom_seg": "data",
     "write_mask_nifti": "data",
     "write_phantom_series": "phantom",
+    "write_rtstruct": "data",
     "write_seg_nrrd": "data",
 }
 
@@ -97,6 +99,7 @@ __all__ = [
     "write_dicom_seg",
     "write_mask_nifti",
     "write_phantom_series",
+    "write_rtstruct",
     "write_seg_nrrd",
 ]
 

@@ -23,6 +23,7 @@ class ExportMenu:
             (_("Segmentation (.seg.nrrd)..."), self.exportSegNrrd),
             (_("One mask per lesion (NIfTI)..."), self.exportNifti),
             (_("DICOM SEG..."), self.exportDicomSeg),
+            (_("DICOM RT Structure Set..."), self.exportRTStruct),
         ):
             self._menu.addAction(text).connect("triggered()", write)
         button.setMenu(self._menu)
@@ -50,13 +51,26 @@ class ExportMenu:
 
     def exportDicomSeg(self):
         """All lesions as DICOM SEG; the PET's DICOM files tell patient and study."""
+        self._exportForSeries(
+            _("Save as DICOM SEG"), "lesions.dcm", lambda path, source: self._getEditor().exportDicomSeg(path, source)
+        )
+
+    def exportRTStruct(self):
+        """All lesions as contours for planning systems."""
+        self._exportForSeries(
+            _("Save as DICOM RT Structure Set"),
+            "lesions.rtstruct.dcm",
+            lambda path, source: self._getEditor().exportRTStruct(path, source),
+        )
+
+    def _exportForSeries(self, title, name, write):
         source = qt.QFileDialog.getExistingDirectory(self._button, _("Folder with the DICOM files of this PET"))
-        path = self._askFile(_("Save as DICOM SEG"), "lesions.dcm", _("DICOM (*.dcm)")) if source else ""
+        path = self._askFile(title, name, _("DICOM (*.dcm)")) if source else ""
         if path:
             from SegAnyPETLib import read_pet_series
 
             with self._errors():
-                self._getEditor().exportDicomSeg(path, read_pet_series(source))
+                write(path, read_pet_series(source))
 
     def _askFile(self, title, name, kind):
         return qt.QFileDialog.getSaveFileName(self._button, title, name, kind)

@@ -16,7 +16,7 @@ from SegAnyPETLib.errors import InputError, OutputError
 from SegAnyPETLib.version import __version__
 
 if TYPE_CHECKING:
-    from SegAnyPETLib.data import Segment
+    from SegAnyPETLib.data import PETSeries, Segment
     from SegAnyPETLib.report import MeasuresRow
     from SegAnyPETLib.session import Point
     from SegAnyPETLib.session.prompts import Prompt
@@ -112,16 +112,16 @@ def require_writable(outputs: Sequence[OutputFile], study: Study) -> None:
 
     Raises:
         OutputError: A folder does not exist, or a name is that of a folder.
-        InputError: DICOM SEG is asked for, and the image is not DICOM.
+        InputError: DICOM is asked for, and the image is not DICOM.
     """
     for output in outputs:
         if not output.path.parent.is_dir() or output.path.is_dir():
             msg = f"Expected the name of a file in an existing folder; found {output.path}. Make the folder first."
             raise OutputError(msg)
-        if output.ending == ".dcm" and study.series is None:
+        if output.ending in _OF_A_SERIES and study.series is None:
             msg = (
-                f"Expected a DICOM series as input to write DICOM SEG ({output.path}), which refers to it; found a "
-                "volume file. Write .seg.nrrd or .nii.gz instead."
+                f"Expected a DICOM series as input to write {_OF_A_SERIES[output.ending]} ({output.path}), which "
+                "refers to it; found a volume file. Write .seg.nrrd or .nii.gz instead."
             )
             raise InputError(msg)
 
@@ -170,10 +170,20 @@ def _write_seg_nrrd(path: Path, content: _Content) -> None:
 def _write_dicom_seg(path: Path, content: _Content) -> None:
     from SegAnyPETLib.data import write_dicom_seg
 
+    write_dicom_seg(path, source=_series(path, content), segments=content.segments)
+
+
+def _write_rtstruct(path: Path, content: _Content) -> None:
+    from SegAnyPETLib.data import write_rtstruct
+
+    write_rtstruct(path, source=_series(path, content), segments=content.segments)
+
+
+def _series(path: Path, content: _Content) -> PETSeries:
     if content.study.series is None:
         msg = f"Expected a DICOM series as input to write {path}; found a volume file."
         raise InputError(msg)
-    write_dicom_seg(path, source=content.study.series, segments=content.segments)
+    return content.study.series
 
 
 def _write_csv(path: Path, content: _Content) -> None:
@@ -202,8 +212,9 @@ def _write_png(path: Path, content: _Content) -> None:
     )
 
 
-# Longest endings first: a name that ends with .seg.nrrd or .nii.gz must not be taken for a shorter one.
+# Longest endings first: a name that ends with .rtstruct.dcm or .nii.gz must not be taken for a shorter one.
 _WRITERS: dict[str, Callable[[Path, _Content], None]] = {
+    ".rtstruct.dcm": _write_rtstruct,
     ".seg.nrrd": _write_seg_nrrd,
     ".nii.gz": _write_nifti,
     ".nii": _write_nifti,
@@ -212,4 +223,5 @@ _WRITERS: dict[str, Callable[[Path, _Content], None]] = {
     ".json": _write_json,
     ".png": _write_png,
 }
+_OF_A_SERIES = {".dcm": "DICOM SEG", ".rtstruct.dcm": "an RT Structure Set"}
 ENDINGS = tuple(_WRITERS)

@@ -68,7 +68,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         required=True,
         type=parse_output,
         metavar="FILE",
-        help="results; the ending decides: .nii.gz .nii .seg.nrrd .dcm (DICOM SEG) .csv .json (measures) .png",
+        help="results; the ending decides: .nii.gz .nii .seg.nrrd .dcm (DICOM SEG) .rtstruct.dcm (RT Structure Set) "
+        ".csv .json (measures) .png",
     )
     add_common(parser)
     parser.set_defaults(run=run, usage_error=parser.error)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from SegAnyPETLib.data.nifti_output import write_mask_nifti, write_volume_nifti
     from SegAnyPETLib.data.pet_header import PETHeader, SliceHeader
     from SegAnyPETLib.data.pet_series import PETSeries, list_pet_series, read_pet_series
+    from SegAnyPETLib.data.rtstruct_output import write_rtstruct
     from SegAnyPETLib.data.seg_nrrd_output import write_seg_nrrd
     from SegAnyPETLib.data.segment import Algorithm, Code, Segment, Terminology
     from SegAnyPETLib.data.series_choice import SeriesSummary
@@ -34,6 +35,7 @@ _HOMES = {
     "write_atomically": "atomic",
     "write_dicom_seg": "dicom_seg_output",
     "write_mask_nifti": "nifti_output",
+    "write_rtstruct": "rtstruct_output",
     "write_seg_nrrd": "seg_nrrd_output",
     "write_volume_nifti": "nifti_output",
 }
@@ -53,6 +55,7 @@ __all__ = [
     "write_atomically",
     "write_dicom_seg",
     "write_mask_nifti",
+    "write_rtstruct",
     "write_seg_nrrd",
     "write_volume_nifti",
 ]

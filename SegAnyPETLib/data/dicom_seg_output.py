@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from SegAnyPETLib.data.atomic import write_atomically
 from SegAnyPETLib.data.nifti_output import require_ending
-from SegAnyPETLib.data.segment import Algorithm, Code, Segment, as_mask, require_segments
-from SegAnyPETLib.errors import DICOMError, OutputError
+from SegAnyPETLib.data.segment import Algorithm, Code, Segment, given_segments, require_segments
+from SegAnyPETLib.data.source_images import read_source_images
+from SegAnyPETLib.errors import DICOMError
 from SegAnyPETLib.version import __version__
 
 if TYPE_CHECKING:
@@ -24,20 +25,6 @@ if TYPE_CHECKING:
 ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")  # CID 7162, algorithm families
 OURSELVES = Algorithm("SegAnyPET", __version__)
 SERIES_NUMBER_OFFSET = 1000  # beside the source series in a list, and never equal to one of the scanner's
-
-# Type 2 attributes that anonymizers remove; a SEG must repeat them, and the standard allows them to be empty.
-_MAY_BE_EMPTY = (
-    "PatientID",
-    "PatientName",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyID",
-    "StudyDate",
-    "StudyTime",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-    "PositionReferenceIndicator",
-)
 
 
 def write_dicom_seg(
@@ -71,48 +58,16 @@ def write_dicom_seg(
     """
     path = Path(path)
     require_ending(path, (".dcm",))
-    chosen = require_segments(_given(mask, label, segments), source.grid)
+    chosen = require_segments(given_segments(mask, label=label, segments=segments), source.grid)
     planes = np.stack([segment.mask for segment in chosen], axis=-1).astype(np.uint8)
     with warnings.catch_warnings(), write_atomically(path) as temporary:
         # Their remarks are about the source's own values (names without carets, long IDs), which are repeated.
         warnings.filterwarnings("ignore", category=UserWarning, module=r"(pydicom|highdicom)\.")
-        images = _source_images(source)
+        images = read_source_images(source, result="SEG")
         if source.is_multiframe:
             planes = _in_frame_order(planes, source, images[0])
         _segmentation(images, planes, chosen).save_as(temporary, enforce_file_format=True)
     return path
-
-
-def _given(mask: NDArray[Any] | None, label: str | None, segments: Sequence[Segment] | None) -> Sequence[Segment]:
-    if (mask is None) == (segments is None):
-        found = "neither" if mask is None else "both"
-        msg = f"Expected either one mask or segments; found {found}. Give one of them."
-        raise OutputError(msg)
-    if segments is not None:
-        if label is not None:
-            msg = f"Expected a label only for a single mask; found {label!r} beside segments, which have their own."
-            raise OutputError(msg)
-        return segments
-    return [Segment(label or "Lesion", as_mask(np.asarray(mask)))]
-
-
-def _source_images(source: PETSeries) -> list[Dataset]:
-    """The headers of the source, in slice order; one for a multi-frame object."""
-    import pydicom
-
-    files = source.source_files[:1] if source.is_multiframe else source.source_files
-    images: list[Dataset] = []
-    for file in files:
-        try:
-            image = pydicom.dcmread(file, stop_before_pixels=True)
-        except (OSError, pydicom.errors.InvalidDicomError) as error:
-            msg = f"The SEG must refer to {file}, which cannot be read any more ({error}). Put the series back."
-            raise DICOMError(msg) from error
-        for keyword in _MAY_BE_EMPTY:
-            if keyword not in image:
-                setattr(image, keyword, "")
-        images.append(image)
-    return images
 
 
 def _in_frame_order(planes: NDArray[np.uint8], source: PETSeries, image: Dataset) -> NDArray[np.uint8]:

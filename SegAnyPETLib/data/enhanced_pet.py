@@ -64,7 +64,7 @@ def read_multiframe(path: Path) -> tuple[NDArray[np.float32], Grid, PETHeader, t
         DICOMError: The file is damaged.
     """
     dataset = read_with_pixels(path)
-    frames = _frame_headers(dataset, name=path.name)
+    frames = frame_headers(dataset, name=path.name)
     names = [f"frame {n + 1} of {path.name}" for n in range(len(frames))]
     for frame, name in zip(frames, names, strict=True):
         check_static(frame, name=name)
@@ -81,7 +81,12 @@ def read_multiframe(path: Path) -> tuple[NDArray[np.float32], Grid, PETHeader, t
     return values, grid, header, tuple(n + 1 for n in order)
 
 
-def _frame_headers(dataset: FileDataset, *, name: str) -> list[Dataset]:
+def frame_headers(dataset: Dataset, *, name: str) -> list[Dataset]:
+    """The header of each frame, as a single slice would have written it.
+
+    Raises:
+        InconsistentSeriesError: Frames are not as many as announced.
+    """
     shared = items(dataset, "SharedFunctionalGroupsSequence")[:1]
     per_frame = items(dataset, "PerFrameFunctionalGroupsSequence")
     announced = number(dataset, "NumberOfFrames")

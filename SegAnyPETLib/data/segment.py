@@ -167,6 +167,27 @@ def as_mask(mask: ArrayLike, *, grid: Grid | None = None) -> NDArray[np.bool_]:
     return result
 
 
+def given_segments(
+    mask: ArrayLike | None, *, label: str | None, segments: Sequence[Segment] | None
+) -> Sequence[Segment]:
+    """The segments, or one made of `mask` and `label`, by default ``Lesion``.
+
+    Raises:
+        OutputError: Both or neither of `mask` and `segments` are given, or a label beside segments.
+        GeometryError: The mask is not three-dimensional or holds other values than 0 and 1.
+    """
+    if (mask is None) == (segments is None):
+        found = "neither" if mask is None else "both"
+        msg = f"Expected either one mask or segments; found {found}. Give one of them."
+        raise OutputError(msg)
+    if segments is not None:
+        if label is not None:
+            msg = f"Expected a label only for a single mask; found {label!r} beside segments, which have their own."
+            raise OutputError(msg)
+        return segments
+    return [Segment(label or "Lesion", as_mask(np.asarray(mask)))]
+
+
 def require_segments(segments: Sequence[Segment], grid: Grid) -> tuple[Segment, ...]:
     """The segments, checked: at least one, all on `grid`, none empty.
 

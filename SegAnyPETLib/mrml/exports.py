@@ -88,9 +88,20 @@ def exportDicomSeg(book: LesionBook, path: Path | str, source: PETSeries, *, mod
         OutputError: No lesion holds a voxel, the name does not end in .dcm, or the file cannot be written.
         DICOMError: The files of the series are gone or lack what a SEG must refer to.
     """
-    grid = ownGrid(book.volumeNode)
-    masks = [_onGrid(lesion.shown, grid, source.grid) for lesion in _filled(book)]
-    return write_dicom_seg(path, source=source, segments=_segments(book, masks, model=model))
+    return write_dicom_seg(path, source=source, segments=_segmentsOfSeries(book, source, model=model))
+
+
+def exportRTStruct(book: LesionBook, path: Path | str, source: PETSeries, *, model: str) -> Path:
+    """Write all lesions as contours of one DICOM RT Structure Set on the series the volume was made from.
+
+    Raises:
+        GeometryError: The volume's voxels are not those of the series.
+        OutputError: No lesion holds a voxel, the name does not end in .dcm, or the file cannot be written.
+        DICOMError: The files of the series are gone, have changed or lack what contours must refer to.
+    """
+    from SegAnyPETLib.data import write_rtstruct
+
+    return write_rtstruct(path, source=source, segments=_segmentsOfSeries(book, source, model=model))
 
 
 def ownGrid(volumeNode: Node) -> Grid:
@@ -121,6 +132,12 @@ def _segments(book: LesionBook, masks: Sequence[BoolArray], *, model: str) -> li
         algorithm = Algorithm(f"SegAnyPET {model}".strip(), __version__)
         segments.append(Segment(label[:LONGEST_LABEL] or "Lesion", mask, (red, green, blue), terminology, algorithm))
     return segments
+
+
+def _segmentsOfSeries(book: LesionBook, source: PETSeries, *, model: str) -> list[Segment]:
+    grid = ownGrid(book.volumeNode)
+    masks = [_onGrid(lesion.shown, grid, source.grid) for lesion in _filled(book)]
+    return _segments(book, masks, model=model)
 
 
 def _fileName(name: str) -> str:

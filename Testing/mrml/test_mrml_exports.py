@@ -115,11 +115,35 @@ def test_a_dicom_seg_refers_to_its_series_and_holds_the_voxels(a_scene, a_series
     desk.editor.close()
 
 
-def test_a_dicom_seg_of_another_volume_is_refused(a_scene, rng, a_series, tmp_path):
+def test_contours_lie_on_the_slices_of_the_series_and_hold_the_voxels(a_scene, a_series, tmp_path):
+    image = compute_suv(a_series)
+    desk = Desk(addVolumeNode(a_scene, image, name="PET"))
+    desk.click(np.unravel_index(image.array.argmax(), image.array.shape))
+    desk.editor.renameLesion(desk.editor.selectedLesion, "Axilla")
+    desk.editor.setLesionTerminology(desk.editor.selectedLesion, LYMPH_NODE)
+    desk.editor.exportRTStruct(tmp_path / "lesions.dcm", a_series)
+    written = pydicom.dcmread(tmp_path / "lesions.dcm")
+    assert [region.ROIName for region in written.StructureSetROISequence] == ["Axilla"]
+    [seen] = written.RTROIObservationsSequence
+    assert seen.RTROIIdentificationCodeSequence[0].CodeMeaning == "Lymph node"
+    images = [pydicom.dcmread(file, stop_before_pixels=True).SOPInstanceUID for file in a_series.source_files]
+    area = np.zeros(len(images))
+    for contour in written.ROIContourSequence[0].ContourSequence:
+        k = images.index(contour.ContourImageSequence[0].ReferencedSOPInstanceUID)
+        kji = a_series.grid.lps_to_kji(np.reshape(contour.ContourData, (-1, 3)))
+        np.testing.assert_allclose(kji[:, 0], k, atol=1e-4)
+        j, i = kji[:, 1], kji[:, 2]
+        area[k] += abs(np.dot(i, np.roll(j, -1)) - np.dot(j, np.roll(i, -1))) / 2
+    np.testing.assert_allclose(area, desk.segment().sum(axis=(1, 2)), atol=1e-3)
+    desk.editor.close()
+
+
+@pytest.mark.parametrize("export", ["exportDicomSeg", "exportRTStruct"])
+def test_dicom_of_another_volume_is_refused(a_scene, rng, a_series, tmp_path, export):
     desk = Desk(a_pet(a_scene, rng))
     desk.click((8, 10, 10))
     with pytest.raises(GeometryError, match="series this volume was made from"):
-        desk.editor.exportDicomSeg(tmp_path / "lesions.dcm", a_series)
+        getattr(desk.editor, export)(tmp_path / "lesions.dcm", a_series)
     desk.editor.close()
 
 

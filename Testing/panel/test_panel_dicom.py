@@ -1,4 +1,4 @@
-"""From a PET as Slicer's DICOM module loads it, in Bq/ml without units, to lesions in a DICOM SEG."""
+"""From a PET as Slicer's DICOM module loads it, in Bq/ml without units, to lesions in a DICOM SEG and to contours."""
 
 import numpy as np
 import pydicom
@@ -48,13 +48,17 @@ def test_suv_is_computed_from_the_header_and_lesions_are_exported_for_the_same_s
     a_slicer.view("Red").click(phantom.grid.kji_to_lps(hot) * [-1, -1, 1])
     desk.wait()
     target = tmp_path / "lesions.dcm"
-    a_slicer.dialogs.answer(str(folder), str(target))
-    export = next(each for each in desk.ui.exportButton.menu().actions() if "DICOM" in each.text)
-    export.trigger()
-    written = pydicom.dcmread(target)
-    assert written.Modality == "SEG"
-    assert written.StudyInstanceUID == pydicom.dcmread(next(folder.iterdir())).StudyInstanceUID
-    assert [segment.SegmentLabel for segment in written.SegmentSequence] == ["Lesion 1"]
+    written = []
+    for entry in ("DICOM SEG", "DICOM RT Structure Set"):
+        a_slicer.dialogs.answer(str(folder), str(target))
+        export = next(each for each in desk.ui.exportButton.menu().actions() if entry in each.text)
+        export.trigger()
+        written.append(pydicom.dcmread(target))
+        assert written[-1].StudyInstanceUID == pydicom.dcmread(next(folder.iterdir())).StudyInstanceUID
+    segmentation, contours = written
+    assert (segmentation.Modality, contours.Modality) == ("SEG", "RTSTRUCT")
+    assert [segment.SegmentLabel for segment in segmentation.SegmentSequence] == ["Lesion 1"]
+    assert [region.ROIName for region in contours.StructureSetROISequence] == ["Lesion 1"]
 
 
 def test_a_header_without_the_weight_is_refused_and_names_the_tag(a_slicer, engines, a_study):

@@ -101,6 +101,7 @@ PREPROCESSING = SimpleNamespace(
     mask_prompt_first="none",
     points="accumulate",
     mask_stride=2,
+    first_looks=1,
     mask_shape=(8, 8, 8),
 )
 

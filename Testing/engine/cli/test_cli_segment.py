@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 from scipy import ndimage
 from typed_ball_model import BallModel
@@ -60,7 +61,7 @@ def test_a_negative_click_takes_away(a_study, tmp_path):
 
 
 def test_every_kind_of_file_is_written(a_study, tmp_path):
-    names = ["m.nii.gz", "m.nii", "m.seg.nrrd", "m.dcm", "m.csv", "m.json", "m.png"]
+    names = ["m.nii.gz", "m.nii", "m.seg.nrrd", "m.dcm", "m.rtstruct.dcm", "m.csv", "m.json", "m.png"]
     out = [tmp_path / name for name in names]
     assert run(a_study.dicom, "--point", a_study.click, "--label", "Node 3", "--out", *out) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
@@ -68,6 +69,11 @@ def test_every_kind_of_file_is_written(a_study, tmp_path):
         (row,) = csv.DictReader(stream)
     assert "Node 3" in row.values()
     assert (tmp_path / "m.png").read_bytes().startswith(b"\x89PNG")
+    assert pydicom.dcmread(tmp_path / "m.dcm").Modality == "SEG"
+    rtstruct = pydicom.dcmread(tmp_path / "m.rtstruct.dcm")
+    assert rtstruct.Modality == "RTSTRUCT"
+    assert [region.ROIName for region in rtstruct.StructureSetROISequence] == ["Node 3"]
+    assert float(rtstruct.StructureSetROISequence[0].ROIVolume) == pytest.approx(BALL_ML, rel=0.06)
 
 
 def test_json_on_stdout_says_what_was_done(a_study, tmp_path, capsys):
@@ -106,7 +112,8 @@ def error_of(capsys):
         (["{tmp}/nowhere", "--point", "1,2,3", "--out", "{tmp}/m.nii.gz"], 3, "nothing there"),
         (["{nifti}", "--point", "900,2,3", "--out", "{tmp}/m.nii.gz"], 4, "outside"),
         (["{nifti}", "--point", "{click}", "--out", "{tmp}/absent/m.nii.gz"], 6, "folder"),
-        (["{nifti}", "--point", "{click}", "--out", "{tmp}/m.dcm"], 3, "DICOM series"),
+        (["{nifti}", "--point", "{click}", "--out", "{tmp}/m.dcm"], 3, "to write DICOM SEG"),
+        (["{nifti}", "--point", "{click}", "--out", "{tmp}/m.rtstruct.dcm"], 3, "to write an RT Structure Set"),
         (["{nifti}", "--point", "{click}", "--series", "1.2.3", "--out", "{tmp}/m.nii.gz"], 3, "--series"),
         (["{dicom}", "--point", "{click}", "--units", "suv", "--out", "{tmp}/m.nii.gz"], 3, "--units"),
         (["{dicom}", "--point", "{click}", "--series", "1.2.3", "--out", "{tmp}/m.nii.gz"], 3, "1.2.3"),
@@ -175,8 +182,6 @@ def test_a_weight_stated_by_the_user_scales_the_suv(a_study, tmp_path, capsys):
 
 
 def test_a_missing_tag_is_named_with_what_the_user_can_do(a_study, tmp_path, capsys):
-    import pydicom
-
     broken = tmp_path / "PET"
     broken.mkdir()
     for path in Path(a_study.dicom).iterdir():

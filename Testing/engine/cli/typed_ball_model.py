@@ -14,6 +14,7 @@ PREPROCESSING = SimpleNamespace(
     points="accumulate",
     mask_stride=1,
     mask_shape=(32, 32, 32),
+    first_looks=1,
 )
 
 

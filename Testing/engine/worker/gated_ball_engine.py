@@ -33,7 +33,7 @@ class GatedBallModel:
             points="accumulate",
             mask_stride=1,
             mask_shape=(SIZE,) * 3,
-            looks=1,
+            first_looks=1,
         )
         self.spec = SimpleNamespace(name="balls", preprocessing=preprocessing)
         self.device = "cpu"
