@@ -5,6 +5,7 @@ import slicer
 from SegAnyPETPanels.PanelFiles import loadPanel
 from SegAnyPETPanels.Preferences import Preferences
 from SegAnyPETPanels.SampleStudy import addPhantom
+from SegAnyPETPanels.SegmentEditorUndo import saveForSegmentEditor
 from SegAnyPETPanels.SegmentPanel import SegmentPanel
 from SegAnyPETPanels.SettingsPanel import SettingsPanel
 from SegAnyPETPanels.Shortcuts import Shortcuts
@@ -34,6 +35,8 @@ class ModulePanel:
         self.segment = SegmentPanel(self.preferences, onSetup=self._showSetup, addPhantom=addPhantom)
         self.ui.segmentTabLayout.addWidget(self.segment.widget)
         self.useNewEngine()
+        editor = logic.editor
+        editor.addBeforeChange(lambda: saveForSegmentEditor(editor.segmentationNode))
         self.settings = SettingsPanel(
             self.preferences, onEngineChanged=self.useNewEngine, onSetupChanged=self._setupChanged
         )

@@ -45,7 +45,7 @@ class SegmentPanel:
         """
         self._preferences, self._addPhantom = preferences, addPhantom
         self.editor = self.engine = self._removeListener = None
-        self._needsSetup, self._isShown, self._refreshDue, self._sceneGrew = False, False, False, False
+        self._needsSetup = self._isShown = self._refreshDue = self._sceneGrew = self._fitThreeD = False
         self._shownPlacing = self._shownEngine = None
         self._rowStates = set()  # of the lesions, when they were last shown
         self._told = ("", 0)  # the editor's message that is shown, and how many clicks there were then
@@ -159,6 +159,9 @@ class SegmentPanel:
             self._sceneGrew = False
             self._volumes.lookForVolume()
         self._volumes.retry()
+        if self._fitThreeD and self.editor.areSurfacesCurrent:
+            self._fitThreeD = False
+            qt.QTimer.singleShot(0, slicer.util.resetThreeDViews)  # once the views know the surfaces
         self._restWhenUnused()
         self._showEngine()
         if self.editor.placing != self._shownPlacing:  # place mode was ended by Slicer's toolbar or the right button
@@ -324,19 +327,10 @@ class SegmentPanel:
         ui.terminologySelector.setCurrentIndex(known.index(row.terminology) if found else -1)
 
     def _showSurfaces(self):
-        """Show the segments in 3D or not; Slicer keeps surfaces up to date once they are there."""
-        node = self.editor.segmentationNode
-        segmentation = None if node is None else node.GetSegmentation()
-        if segmentation is None or not segmentation.GetNumberOfSegments():
-            return
-        isThere = segmentation.ContainsRepresentation(
-            slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
-        )
-        if self.ui.surfaceButton.checked and not isThere and self.editor.burden.lesions:
-            node.CreateClosedSurfaceRepresentation()
-            qt.QTimer.singleShot(0, slicer.util.resetThreeDViews)  # once the views know the surfaces
-        elif isThere and not self.ui.surfaceButton.checked:
-            node.RemoveClosedSurfaceRepresentation()
+        """Show the lesions in 3D or not; once all surfaces are there, they are brought into view."""
+        wanted = self.ui.surfaceButton.checked
+        if (self.editor.burden.lesions or not wanted) and self.editor.showSurfaces(wanted):
+            self._fitThreeD = wanted
 
     def _message(self, rows):
         """What the editor has to say, until the person went on clicking."""

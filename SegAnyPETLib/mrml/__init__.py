@@ -3,10 +3,11 @@
 Names follow Slicer's camelCase. All of it belongs to the main thread.
 """
 
+from SegAnyPETLib.mrml.burden import Burden
 from SegAnyPETLib.mrml.engine import Engine
 from SegAnyPETLib.mrml.frames import gridFromVolumeNode, hasLinearTransformToWorld, lpsFromRAS, worldFromNode
 from SegAnyPETLib.mrml.lesion_editor import LesionEditor
-from SegAnyPETLib.mrml.lesion_rows import Burden, LesionRow
+from SegAnyPETLib.mrml.lesion_rows import LesionRow
 from SegAnyPETLib.mrml.pet_display import choosePETVolume, findCT, showPET
 from SegAnyPETLib.mrml.prompts import PlacedPoint, boxFromROI, pointsFromMarkups, seedFromSegment
 from SegAnyPETLib.mrml.segments import (

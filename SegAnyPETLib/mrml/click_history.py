@@ -5,6 +5,7 @@ Plain values only; nothing here knows MRML. A state carries its whole mask, so u
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from SegAnyPETLib.session import ClickHint
@@ -108,6 +109,16 @@ class ClickHistory:
     def lastDone(self) -> Step | None:
         """The step that `undo` would take back."""
         return self._done[-1] if self._done else None
+
+    @property
+    def done(self) -> Iterator[Step]:
+        """What was done, the newest first."""
+        return reversed(self._done)
+
+    @property
+    def undone(self) -> Iterator[Step]:
+        """What was undone, in the order in which `redo` would do it again."""
+        return reversed(self._undone)
 
     @property
     def lastUndone(self) -> Step | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,14 @@ from SegAnyPETLib.mrml.book_loading import (
     loadLesions,
     takeImage,
 )
+from SegAnyPETLib.mrml.burden import BurdenSum
 from SegAnyPETLib.mrml.click_sync import syncClicks, takeBackOutside
 from SegAnyPETLib.mrml.engine import Engine
 from SegAnyPETLib.mrml.frames import Node
 from SegAnyPETLib.mrml.lesion import BookContext, Lesion
 from SegAnyPETLib.mrml.lesion_book import LesionBook
 from SegAnyPETLib.mrml.lesion_nodes import parameterNodeOf
+from SegAnyPETLib.mrml.lesion_surfaces import refreshOneSurface
 from SegAnyPETLib.mrml.measuring import Measuring
 from SegAnyPETLib.mrml.scene_watch import SceneWatch
 from SegAnyPETLib.mrml.segment_edits import followEdits
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 
 VOLUME_ROLE, KIND, MODEL, SELECTED = "volume", "kind", "model", "selected"
 KINDS: tuple[SUVKind, ...] = ("bw", "lbm", "bsa", "ibw")
+PAUSE_S = 1.0  # without anything done or answered: time for what takes longer than a frame
+SPARE_S = 0.02  # at a time for what can wait
 STOPPED = "Stopped before the answer came. Click again, or undo."
 
 
@@ -58,7 +63,9 @@ class FollowingEditor:
         self._listeners: list[Callable[[], None]] = []
         self._overlay = UncertaintyOverlay()
         self._measuring = Measuring()
+        self._burdenSum = BurdenSum()
         self._isUncertaintyWanted = False
+        self._busyAt = 0.0  # when somebody did something, or an answer came
         self._uncertaintyRequest: int | None = None
         self.engineReady: EngineReady | None = None
         self._watch = SceneWatch(
@@ -139,10 +146,12 @@ class FollowingEditor:
     def _doWhatCanWait(self, book: LesionBook) -> bool:
         """One piece of what matters less than a click; True when a panel shows it."""
         waiting = book.nextUnmeasured()
-        if waiting is None:
-            book.refreshOneSurface()
-        else:
+        if waiting is not None:
             self._measuring.start(book.image, waiting)
+        now = time.monotonic()
+        isPause = now - self._busyAt >= PAUSE_S
+        while waiting is None and refreshOneSurface(book, isPause=isPause) and time.monotonic() - now < SPARE_S:
+            pass
         measured = self._measuring.take()
         return measured is not None and book.takeMeasures(*measured)
 
@@ -179,6 +188,7 @@ class FollowingEditor:
             self._notify()
 
     def _notify(self) -> None:
+        self._busyAt = time.monotonic()
         self._watch.follow(self._book)
         if self._book is not None:
             selected = self._book.selected

@@ -26,12 +26,7 @@ from SegAnyPETLib.mrml.lesion_nodes import (
 )
 from SegAnyPETLib.mrml.overlap import placeMask
 from SegAnyPETLib.mrml.place_mode import pausedPlacing
-from SegAnyPETLib.mrml.segment_updates import (
-    addEmptySegment,
-    isSurfaceShown,
-    refreshSurface,
-    updateSegment,
-)
+from SegAnyPETLib.mrml.segment_updates import addEmptySegment, updateSegment
 from SegAnyPETLib.mrml.segments import (
     addSegmentationNode,
     fitSegmentationToVolume,
@@ -129,6 +124,7 @@ class LesionBook:
 
     def addLesion(self, terminology: Terminology = LESION) -> Lesion:
         """A new, empty lesion with its segment and nodes."""
+        self.announceChange()
         with self.writing():
             self._ensureSegmentation()
             segmentation = self.segmentationNode.GetSegmentation()
@@ -360,19 +356,6 @@ class LesionBook:
                 lesion.state.result = replace(result, measures=measures)
                 return True
         return False
-
-    def refreshOneSurface(self) -> bool:
-        """Make one surface anew that no longer fits its lesion; False when all do, or none are wanted."""
-        node = self.segmentationNode
-        if node is None or node.GetScene() is None or not isSurfaceShown(node):
-            return False
-        stale = next((lesion for lesion in self.inOrder() if lesion.surfaceOf is not lesion.shown), None)
-        if stale is None:
-            return False
-        with self.writing():
-            refreshSurface(stale.shown, segmentationNode=node, segmentID=stale.segmentID, grid=self.image.grid)
-        stale.surfaceOf = stale.shown
-        return True
 
     def save(self, lesion: Lesion) -> None:
         """Write into the module's node what a saved scene needs of a lesion."""

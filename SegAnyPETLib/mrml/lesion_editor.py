@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,20 +13,21 @@ from numpy.typing import ArrayLike
 from SegAnyPETLib.data.segment import LESION, Terminology
 from SegAnyPETLib.errors import GeometryError, PromptError, SessionError
 from SegAnyPETLib.mrml import exports, place_mode
+from SegAnyPETLib.mrml.burden import NO_BURDEN, Burden
 from SegAnyPETLib.mrml.click_history import Click, LesionState
 from SegAnyPETLib.mrml.click_sync import OUTSIDE, nextOrder, syncClicks
 from SegAnyPETLib.mrml.following_editor import FollowingEditor
 from SegAnyPETLib.mrml.frames import Node, gridFromVolumeNode, lpsFromRAS
 from SegAnyPETLib.mrml.lesion import Lesion
 from SegAnyPETLib.mrml.lesion_book import LesionBook
-from SegAnyPETLib.mrml.lesion_rows import NO_BURDEN, Burden, LesionRow, computeBurden, rowOf
+from SegAnyPETLib.mrml.lesion_rows import LesionRow, rowOf
+from SegAnyPETLib.mrml.lesion_surfaces import areSurfacesCurrent, showSurfaces
 from SegAnyPETLib.mrml.overlap import OVERLAP_RULES, OverlapRule
 from SegAnyPETLib.mrml.prompts import seedFromSegment
 from SegAnyPETLib.mrml.terminology import setTerminology, terminologyFromSegment
 
 if TYPE_CHECKING:
     from SegAnyPETLib.data import PETSeries
-    from SegAnyPETLib.session.packed_mask import PackedMask
     from SegAnyPETLib.suv import SUVKind
 
 
@@ -45,8 +47,6 @@ class LesionEditor(FollowingEditor):
         >>> editor.startPlacing(True)                            # doctest: +SKIP
         >>> timer.connect("timeout()", editor.tick)              # doctest: +SKIP
     """
-
-    _burden: tuple[tuple[PackedMask, ...], Burden] | None = None
 
     def setVolume(self, volumeNode: Node, *, kind: SUVKind | None = None) -> None:
         """Work on a PET; its lesions and their history come back when it was worked on before.
@@ -238,6 +238,7 @@ class LesionEditor(FollowingEditor):
     def prepare(self, ras: ArrayLike) -> None:
         """The cursor is here in place mode: a first click may follow. Nothing happens outside the volume."""
         book = self._book
+        self._busyAt = time.monotonic()
         if book is None or self._imageProblem:
             return
         x, y, z = lpsFromRAS(ras).tolist()
@@ -279,17 +280,7 @@ class LesionEditor(FollowingEditor):
     def burden(self) -> Burden:
         """All lesions of the volume together."""
         book = self._book
-        if book is None:
-            return NO_BURDEN
-        masks = tuple(lesion.shown for lesion in book.lesions.values())
-        known = self._burden
-        if (
-            known is None
-            or len(known[0]) != len(masks)
-            or any(a is not b for a, b in zip(known[0], masks, strict=True))
-        ):
-            self._burden = known = (masks, computeBurden(book.image, masks))
-        return known[1]
+        return NO_BURDEN if book is None else self._burdenSum.of(book.image, book.lesions.values())
 
     def showUncertainty(self, shown: bool) -> None:
         """Lay the uncertainty of the selected lesion over the slices, now and after each answer; or remove it."""
@@ -301,6 +292,19 @@ class LesionEditor(FollowingEditor):
     def isUncertaintyShown(self) -> bool:
         """True after `showUncertainty(True)`."""
         return self._isUncertaintyWanted
+
+    def showSurfaces(self, shown: bool) -> bool:
+        """Show the lesions in 3D too, or not: their surfaces follow at later ticks, large ones in a pause.
+
+        Returns:
+            False where that was so already.
+        """
+        return self._book is not None and showSurfaces(self._book, bool(shown))
+
+    @property
+    def areSurfacesCurrent(self) -> bool:
+        """True when surfaces are shown and all of them follow what the segments hold."""
+        return self._book is not None and areSurfacesCurrent(self._book)
 
     def exportTable(self, path: Path | str) -> Path:
         """Write the measures as CSV.
@@ -340,6 +344,18 @@ class LesionEditor(FollowingEditor):
         """
         model = self.parameterNode.GetParameter("model")
         return exports.exportDicomSeg(self._settledBook(), path, source, model=model)
+
+    def exportRTStruct(self, path: Path | str, source: PETSeries) -> Path:
+        """Write all lesions as contours of one DICOM RT Structure Set, for planning systems.
+
+        Raises:
+            GeometryError: The volume's voxels are not those of the series.
+            OutputError: No lesion holds a voxel, the name has another ending, or the file cannot be written.
+            DICOMError: The files of the series are gone, have changed, or lack what contours must refer to.
+            SessionError: No volume was chosen.
+        """
+        model = self.parameterNode.GetParameter("model")
+        return exports.exportRTStruct(self._settledBook(), path, source, model=model)
 
     def _step(self, go: Callable[[LesionBook], None], isPossible: Callable[[], bool]) -> None:
         with self._acting():

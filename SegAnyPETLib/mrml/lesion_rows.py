@@ -1,13 +1,10 @@
-"""What a panel shows of the lesions: one row each, and the whole burden."""
+"""What a panel shows of the lesions: one row each."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Literal
-
-import numpy as np
 
 from SegAnyPETLib.data.segment import Terminology
 from SegAnyPETLib.errors import SUVError
@@ -54,25 +51,6 @@ class LesionRow:
     hint: ClickHint | None = None
 
 
-@dataclass(frozen=True)
-class Burden:
-    """All lesions of a volume together; a voxel in several of them counts once.
-
-    Attributes:
-        mtv_ml: Metabolic tumour volume.
-        tlg: Total lesion glycolysis.
-        lesions: Number of lesions with a voxel.
-        suv_unit: Of the volume's SUV.
-        tlg_unit: ``g`` or ``cm2``.
-    """
-
-    mtv_ml: float
-    tlg: float
-    lesions: int
-    suv_unit: str
-    tlg_unit: str
-
-
 def rowOf(lesion: Lesion, *, terminology: Terminology | None) -> LesionRow:
     """A lesion as it stands."""
     result = lesion.state.result
@@ -98,9 +76,6 @@ def rowOf(lesion: Lesion, *, terminology: Terminology | None) -> LesionRow:
     )
 
 
-NO_BURDEN = Burden(0.0, 0.0, 0, "g/ml", "g")
-
-
 def measureMask(image: SUVVolume, mask: PackedMask) -> LesionMeasures | None:
     """What `compute_measures` says of the mask, from the part of the image around it; None for an empty mask."""
     if mask.box.is_empty:
@@ -112,21 +87,3 @@ def measureMask(image: SUVVolume, mask: PackedMask) -> LesionMeasures | None:
         return compute_measures(part, mask.inside(box))
     except SUVError:
         return None
-
-
-def computeBurden(image: SUVVolume, masks: Sequence[PackedMask]) -> Burden:
-    """Sum over the masks; only where two of them may meet are voxels looked at twice."""
-    voxels, total, seen = 0, 0.0, list[PackedMask]()
-    for mask in masks:
-        if mask.box.is_empty:
-            continue
-        part = mask.inside_box()
-        for other in seen:
-            common = mask.box.intersection(other.box)
-            if not common.is_empty:
-                part[common.shifted([-n for n in mask.box.start_kji]).slices] &= ~other.inside(common)
-        voxels += int(np.count_nonzero(part))
-        total += float(image.array[mask.box.slices][part].sum(dtype=np.float64))
-        seen.append(mask)
-    ml = image.grid.voxel_volume_ml
-    return Burden(voxels * ml, total * ml, len(seen), image.unit, image.unit.removesuffix("/ml"))

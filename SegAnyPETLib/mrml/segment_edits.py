@@ -1,12 +1,13 @@
 """Segments that were changed elsewhere: painted, undone in the Segment Editor, or deleted.
 
-Such a change becomes a step of our history. Where Slicer's own undo brings back just what a step of ours had before (or
-after) it, that step counts as undone (or redone), with its clicks: so both histories agree.
+Such a change becomes a step of our history. Where Slicer's own undo brings back just what steps of ours had before (or
+after) them, these steps count as undone (or redone), with their clicks: so both histories agree.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 
 import numpy as np
 
@@ -18,7 +19,9 @@ from SegAnyPETLib.mrml.segment_updates import binaryName
 from SegAnyPETLib.mrml.segments import labelsOf, packedFromSegment, partFromSegment
 from SegAnyPETLib.session.packed_mask import PackedMask
 
+MOST_AT_ONCE = 20  # steps; the Segment Editor keeps 10, and its undo may be pressed often before we look
 Found = Mapping[str, PackedMask | None]  # key of a lesion -> what its segment now holds; None: it is gone
+States = Mapping[str, LesionState | None]  # key of a lesion -> where it is to be brought; None: away
 
 
 def followEdits(book: LesionBook) -> bool:
@@ -26,20 +29,41 @@ def followEdits(book: LesionBook) -> bool:
     found = _differences(book)
     if not found:
         return False
-    done, undone = book.history.lastDone, book.history.lastUndone
-    if done is not None and _leadsTo(found, {key: change.before for key, change in done.lesions.items()}):
-        book.history.undo()
-        _follow(book, found, {key: change.before for key, change in done.lesions.items()})
-    elif undone is not None and _leadsTo(found, {key: change.after for key, change in undone.lesions.items()}):
-        book.history.redo()
-        _follow(book, found, {key: change.after for key, change in undone.lesions.items()})
-    else:
+    found = _withoutUntouched(book, found)
+    if found and not _followHistory(book, found):
         states = {key: _editedState(book, key, mask) for key, mask in found.items()}
         known = book.lesions
         changes = {key: Change(known[key].state if key in known else None, state) for key, state in states.items()}
         book.history.add(Step(changes))
         _follow(book, found, states)
     return True
+
+
+def _withoutUntouched(book: LesionBook, found: Found) -> dict[str, PackedMask | None]:
+    """Let lesions that nobody clicked come and go with their segments."""
+    kept = dict(found)
+    for key, mask in found.items():
+        lesion = book.lesions.get(key) or book.removed[key]
+        if _isUntouched(lesion.state) and (mask is None or mask.box.is_empty):
+            book.restoreState(key, None if mask is None else lesion.state)
+            del kept[key]
+    return kept
+
+
+def _followHistory(book: LesionBook, found: Found) -> bool:
+    """Undo or redo as many steps as lead to what was found; False where none do."""
+    history = book.history
+    for steps, go, isBack in ((history.done, history.undo, True), (history.undone, history.redo, False)):
+        states: dict[str, LesionState | None] = {}
+        for count, step in enumerate(islice(steps, MOST_AT_ONCE), start=1):
+            states |= {key: change.before if isBack else change.after for key, change in step.lesions.items()}
+            reached = _reached(book, found, states)
+            if reached is not None:
+                for _ in range(count):
+                    go()
+                _follow(book, found, reached)
+                return True
+    return False
 
 
 def _differences(book: LesionBook) -> dict[str, PackedMask | None]:
@@ -86,15 +110,28 @@ def _read(book: LesionBook, lesion: Lesion) -> PackedMask:
     return packedFromSegment(book.segmentationNode, lesion.segmentID, grid=book.image.grid)
 
 
-def _leadsTo(found: Found, states: Mapping[str, LesionState | None]) -> bool:
-    """True where what was found is what all lesions of a step show in these states."""
+def _reached(book: LesionBook, found: Found, states: States) -> States | None:
+    """The states, where the segments are as all lesions show them in these; None where they are not."""
     if not set(found) <= set(states):
-        return False
-    return all(
-        (state is None) == (found[key] is None) and (state is None or _maskOf(state) == found[key])
-        for key, state in states.items()
-        if key in found
-    ) and set(found) == set(states)
+        return None
+    isHistory = any(mask is not None for mask in found.values())  # else somebody has just deleted a segment
+    reached: dict[str, LesionState | None] = {}
+    for key, state in states.items():
+        lesion = book.lesions.get(key)
+        there = found.get(key, lesion.shown if lesion is not None else None)
+        if there is None and (state is None or (isHistory and _isUntouched(state))):
+            reached[key] = None
+        elif there is not None and state is not None and _maskOf(state) == there:
+            reached[key] = state
+        else:
+            return None
+    return reached
+
+
+def _isUntouched(state: LesionState) -> bool:
+    """True for a lesion as it was added: making it was no step, so it may come and go with its segment."""
+    mask = _maskOf(state)
+    return not state.clicks and mask is not None and mask.box.is_empty
 
 
 def _maskOf(state: LesionState) -> PackedMask | None:
@@ -108,7 +145,7 @@ def _editedState(book: LesionBook, key: str, mask: PackedMask | None) -> LesionS
     return LesionState(lesion.state.clicks, Result(mask), isEdited=True)
 
 
-def _follow(book: LesionBook, found: Found, states: Mapping[str, LesionState | None]) -> None:
+def _follow(book: LesionBook, found: Found, states: States) -> None:
     """Take over what the segments hold, and bring nodes and clicks to the states."""
     for key, state in states.items():
         lesion = book.lesions.get(key)

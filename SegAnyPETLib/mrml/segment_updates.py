@@ -23,7 +23,6 @@ from SegAnyPETLib.mrml.frames import Node
 from SegAnyPETLib.mrml.segments import (
     addSegment,
     gridToSegmentation,
-    labelsOf,
     layerOf,
     makeLabelmap,
     reachOfLayer,
@@ -65,20 +64,34 @@ def updateSegment(
             return
         new, own = mask.inside(box), segment.GetLabelValue()
         if len(sharing) > 1 and (new & (labels != 0) & (labels != own)).any():
-            _writeInPlace(segmentationNode, segment, PackedMask.empty(grid.shape_kji), grid=grid, box=before.box)
+            _writeInPlace(segmentationNode, segmentID, PackedMask.empty(grid.shape_kji), grid=grid, box=before.box)
             _giveOwnLayer(segmentationNode, segment, mask, grid=grid)
         elif reach.intersection(box) == box:
-            _writeInPlace(segmentationNode, segment, mask, grid=grid, box=box)
+            _writeInPlace(segmentationNode, segmentID, mask, grid=grid, box=box)
         elif len(sharing) == 1:
             _giveOwnLayer(segmentationNode, segment, mask, grid=grid)
         else:
             _widen(segmentationNode, sharing, grid=grid, reach=reach)
-            _writeInPlace(segmentationNode, segment, mask, grid=grid, box=box)
+            _writeInPlace(segmentationNode, segmentID, mask, grid=grid, box=box)
 
 
 def isSurfaceShown(segmentationNode: Node) -> bool:
     """True when the segmentation has surfaces, so that they should follow."""
     return bool(segmentationNode.GetSegmentation().ContainsRepresentation(surfaceName()))
+
+
+def startSurfaces(segmentationNode: Node, segmentIDs: Sequence[str]) -> None:
+    """Show surfaces: these segments get empty ones, to be made by `refreshSurface`, all others their own at once."""
+    segmentation = segmentationNode.GetSegmentation()
+    for segmentID in segmentIDs:
+        segmentation.GetSegment(segmentID).AddRepresentation(surfaceName(), vtk.vtkPolyData())
+    segmentationNode.CreateClosedSurfaceRepresentation()
+    segmentation.InvokeEvent(slicer.vtkSegmentation.ContainedRepresentationNamesModified)
+
+
+def dropSurfaces(segmentationNode: Node) -> None:
+    """Show no surfaces any more."""
+    segmentationNode.RemoveClosedSurfaceRepresentation()
 
 
 def refreshSurface(mask: PackedMask, *, segmentationNode: Node, segmentID: str, grid: Grid) -> None:
@@ -124,17 +137,19 @@ def _surfacesKept(segmentation: Node, segmentIDs: Sequence[str]) -> Iterator[Non
             segment.AddRepresentation(surfaceName(), surface)
 
 
-def _writeInPlace(segmentationNode: Node, segment: Node, mask: PackedMask, *, grid: Grid, box: VoxelBox) -> None:
+def _writeInPlace(segmentationNode: Node, segmentID: str, mask: PackedMask, *, grid: Grid, box: VoxelBox) -> None:
     """Write into the layer itself, which reaches over the box; voxels of other segments stay."""
     if box.is_empty:
         return
-    layer = segment.GetRepresentation(binaryName())
+    segmentation = segmentationNode.GetSegmentation()
+    layer = segmentation.GetSegment(segmentID).GetRepresentation(binaryName())
     part = viewOfLayer(layer, segmentationNode, grid=grid, box=box)
-    new, label = mask.inside(box), segment.GetLabelValue()
+    new, label = mask.inside(box), segmentation.GetSegment(segmentID).GetLabelValue()
     part[(part == label) & ~new] = 0
     part[new & (part == 0)] = label
     layer.GetPointData().GetScalars().Modified()
-    layer.Modified()  # so that everybody who shows the segment hears of it
+    layer.Modified()  # so that everybody who reads the segment hears of it
+    segmentation.InvokeEvent(slicer.vtkSegmentation.RepresentationModified, segmentID)  # and the slices are drawn anew
 
 
 def _giveOwnLayer(segmentationNode: Node, segment: Node, mask: PackedMask, *, grid: Grid) -> None:
@@ -148,10 +163,9 @@ def _giveOwnLayer(segmentationNode: Node, segment: Node, mask: PackedMask, *, gr
 
 def _widen(segmentationNode: Node, sharing: Sequence[str], *, grid: Grid, reach: VoxelBox) -> None:
     """Let a layer that several segments share reach over the whole volume, and as far beyond it as it did."""
-    box = grid.box.union(reach)
-    whole = makeLabelmap(box, gridToSegmentation(segmentationNode, grid), 0)
-    labels = layerOf(segmentationNode, sharing[0], grid=grid, box=box)
-    if labels is not None:
-        labelsOf(whole)[...] = labels.ravel()
+    whole = makeLabelmap(grid.box.union(reach), gridToSegmentation(segmentationNode, grid), 0)
+    labels = layerOf(segmentationNode, sharing[0], grid=grid, box=reach)
+    if labels is not None and not reach.is_empty:
+        viewOfLayer(whole, segmentationNode, grid=grid, box=reach)[...] = labels
     for segmentID in sharing:
         segmentationNode.GetSegmentation().GetSegment(segmentID).AddRepresentation(binaryName(), whole)

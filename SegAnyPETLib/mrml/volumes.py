@@ -9,7 +9,6 @@ its DCMTK reader rounds rescaled PET to whole numbers (5.12): for DICOM use `rea
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from typing import Any
 
 import slicer
@@ -73,11 +72,11 @@ def suvVolumeFromNode(volumeNode: Node, *, kind: SUVKind | None = None) -> SUVVo
         )
         raise SUVError(msg)
     image = SUVVolume(_voxels(volumeNode), grid, stated)
-    doubts = plausibility_doubts(image.array, name=f"Volume '{volumeNode.GetName()}'")
+    doubts = plausibility_doubts(image.values, name=f"Volume '{volumeNode.GetName()}'")
     for doubt in doubts:
         warnings.warn(doubt, SegAnyPETWarning, stacklevel=2)
     source = "volume node, units on the node" if found else "volume node, units stated by the user"
-    return replace(image, provenance=SUVProvenance(source, "none, values are SUV", warnings=doubts))
+    return image.with_provenance(SUVProvenance(source, "none, values are SUV", warnings=doubts))
 
 
 def kindFromVolumeNode(volumeNode: Node) -> SUVKind | None:

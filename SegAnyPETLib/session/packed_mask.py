@@ -48,7 +48,7 @@ class PackedMask:
     @cached_property
     def voxel_count(self) -> int:
         """Number of true voxels."""
-        return int(np.unpackbits(np.frombuffer(self.bits, dtype=np.uint8)).sum())
+        return int(np.count_nonzero(np.unpackbits(np.frombuffer(self.bits, dtype=np.uint8))))
 
     def inside_box(self) -> BoolArray:
         """The voxels of `box`, a new array."""

@@ -11,6 +11,7 @@ import numpy as np
 from SegAnyPETLib.data.volume_file import NonFinite, VolumeFile, read_volume_with_fields
 from SegAnyPETLib.errors import SegAnyPETWarning, SUVError
 from SegAnyPETLib.suv.plausibility import plausibility_doubts
+from SegAnyPETLib.suv.value_summary import summarize_values
 from SegAnyPETLib.suv.volume import SUVKind, SUVProvenance, SUVVolume, check_kind
 
 ImageUnits = Literal["suv", "bqml"]
@@ -62,7 +63,7 @@ def read_suv_image(
         array = np.asarray(volume.array * np.float64(suv_factor or 0.0), dtype=np.float32)
         formula = f"SUV{kind} = c · {suv_factor:g} (factor stated by the caller)"
     _check_no_mask(volume, name)
-    doubts = plausibility_doubts(array, name=name)
+    doubts = plausibility_doubts(summarize_values(array), name=name)
     for doubt in doubts:
         warnings.warn(doubt, SegAnyPETWarning, stacklevel=2)
     inputs = {"units in the file": said or "not said"}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from SegAnyPETLib.errors import SUVError
+from SegAnyPETLib.suv.value_summary import ValueSummary
 
 COLDEST_SUV = -20.0  # below it the image is a CT
 DOUBTFUL_NEGATIVE_SUV = -1.0
@@ -13,20 +11,19 @@ HOTTEST_MEAN_SUV = 100.0  # mean of the positive voxels; a whole body in Bq/ml h
 DOUBTFUL_MEAN_SUV = 20.0  # a crop around the bladder may reach it
 
 
-def plausibility_doubts(array: NDArray[np.float32], *, name: str) -> tuple[str, ...]:
+def plausibility_doubts(values: ValueSummary, *, name: str) -> tuple[str, ...]:
     """What is unusual about values that are said to be SUV.
 
     Raises:
         SUVError: They cannot be SUV.
     """
-    low, high = float(array.min()), float(array.max())
-    if low < COLDEST_SUV or high <= 0:
+    if values.low < COLDEST_SUV or values.high <= 0:
         msg = (
-            f"{name} is no SUV image: its values reach from {low:g} to {high:g}, like a CT or an empty image. "
-            "Check that it is the PET."
+            f"{name} is no SUV image: its values reach from {values.low:g} to {values.high:g}, like a CT or an empty "
+            "image. Check that it is the PET."
         )
         raise SUVError(msg)
-    mean = mean_of_positive(array)
+    mean = values.mean_of_positive
     if mean > HOTTEST_MEAN_SUV:
         msg = (
             f"{name} is no SUV image: the mean of its positive voxels is {mean:g}, where a body has about 1; it looks "
@@ -36,12 +33,6 @@ def plausibility_doubts(array: NDArray[np.float32], *, name: str) -> tuple[str, 
     doubts = []
     if mean > DOUBTFUL_MEAN_SUV:
         doubts.append(f"{name}: the mean of the positive voxels is {mean:g}, unusually high for SUV. Check the units.")
-    if low < DOUBTFUL_NEGATIVE_SUV:
-        doubts.append(f"{name}: the lowest voxel is {low:g}, unusually negative for SUV. Check the units.")
+    if values.low < DOUBTFUL_NEGATIVE_SUV:
+        doubts.append(f"{name}: the lowest voxel is {values.low:g}, unusually negative for SUV. Check the units.")
     return tuple(doubts)
-
-
-def mean_of_positive(array: NDArray[np.float32]) -> float:
-    """Mean of the voxels above zero; 0 where there are none."""
-    positive = array > 0
-    return float(array.mean(dtype=np.float64, where=positive)) if positive.any() else 0.0

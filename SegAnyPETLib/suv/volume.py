@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from copy import copy
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -14,8 +15,9 @@ from SegAnyPETLib.errors import GeometryError, MissingTagError, SegAnyPETWarning
 from SegAnyPETLib.geometry import Grid
 from SegAnyPETLib.suv.audit import Audit
 from SegAnyPETLib.suv.factors import suv_factors
-from SegAnyPETLib.suv.plausibility import HOTTEST_MEAN_SUV, mean_of_positive
+from SegAnyPETLib.suv.plausibility import HOTTEST_MEAN_SUV
 from SegAnyPETLib.suv.stated import StatedValues
+from SegAnyPETLib.suv.value_summary import ValueSummary, summarize_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +66,7 @@ class SUVVolume:
         grid: Where the voxels lie.
         kind: bw (body weight), lbm (lean body mass), bsa (body surface area) or ibw (ideal body weight).
         provenance: How the values came about.
+        values: Their range and mean, found when the volume was made.
 
     Raises:
         GeometryError: The array does not have the grid's shape.
@@ -74,6 +77,7 @@ class SUVVolume:
     grid: Grid
     kind: SUVKind = "bw"
     provenance: SUVProvenance = field(default=SUVProvenance("made in memory", "none"), repr=False)
+    values: ValueSummary = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_kind(self.kind)
@@ -81,7 +85,8 @@ class SUVVolume:
         if array.shape != self.grid.shape_kji:
             msg = f"Expected an array of the grid's shape {self.grid.shape_kji}; found {array.shape}."
             raise GeometryError(msg)
-        if not np.isfinite(array).all():
+        values = summarize_values(array)
+        if not values.is_finite:
             bad = int((~np.isfinite(array)).sum())
             msg = f"Expected finite SUVs; found {bad} NaN or infinite voxel(s) of {array.size}. Repair the image first."
             raise SUVError(msg)
@@ -89,6 +94,13 @@ class SUVVolume:
             array = array.copy()  # the caller's own array must not become read-only behind his back
         array.setflags(write=False)
         object.__setattr__(self, "array", array)
+        object.__setattr__(self, "values", values)
+
+    def with_provenance(self, provenance: SUVProvenance) -> SUVVolume:
+        """The same volume with another account of how it came about; its voxels are shared and not checked again."""
+        made = copy(self)
+        object.__setattr__(made, "provenance", provenance)
+        return made
 
     @property
     def unit(self) -> str:
@@ -142,7 +154,7 @@ def compute_suv(series: PETSeries, *, kind: SUVKind = "bw", stated: StatedValues
     for text in audit.warnings:
         warnings.warn(text, SegAnyPETWarning, stacklevel=2)
     array = _scaled(series.values, factors)
-    mean = mean_of_positive(array)
+    mean = summarize_values(array).mean_of_positive
     if mean > HOTTEST_MEAN_SUV:  # shown, not warned of: the header is explicit, and phantoms may be that hot
         audit.doubt(f"The mean of the positive voxels is SUV {mean:.4g}, a body has about 1. Check dose and weight.")
     provenance = SUVProvenance(

@@ -164,6 +164,13 @@ def _disconnect(sender, signature: str, slot=None, member=None) -> bool:
     return found
 
 
+def disconnect_receiver(sender, receiver) -> None:
+    """Take all methods of an object that goes away from the signals of one that stays."""
+    for signature, slot, *_rest in list(_connections.get(shiboken6.getCppPointer(sender)[0], [])):
+        if getattr(slot, "__self__", None) is receiver:
+            _disconnect(sender, signature, slot)
+
+
 def _get_attribute(self, name: str):
     # PySide6 answers these two before it looks at the class; they cannot be set as methods.
     if name == "connect":

@@ -12,6 +12,7 @@ import types
 import unittest
 from pathlib import Path
 
+import qt_stand_in
 import slicer
 from PySide6 import QtCore, QtGui, QtWidgets
 from qmrml_widgets import qMRMLWidget
@@ -197,6 +198,7 @@ def unload_scripted_module(module: qSlicerScriptedLoadableModule) -> None:
     if slicer.util.mainWindow().moduleSelector().selectedModule == name:
         slicer.util.mainWindow().moduleSelector().selectModule("")
     manager.moduleAboutToBeUnloaded.emit(name)
+    qt_stand_in.disconnect_receiver(slicer.app, module._instance)
     del manager._modules[name]
     if module._widget is not None:
         module._widget.deleteLater()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
 import sys
 import time
@@ -17,9 +18,21 @@ MODULE_FILE = REPOSITORY / "SegAnyPET" / "SegAnyPET.py"
 _application = []
 
 
+def keep_singletons() -> None:
+    """Lend None, True and False so many references that they never run out.
+
+    Each call of PySide6 6.12 that returns one of them takes a reference it does not own. They are immortal from Python
+    3.12 on; before, Python ends with "deallocating None" after some ten thousand calls.
+    """
+    if sys.version_info < (3, 12):
+        for each in (None, True, False):
+            ctypes.c_ssize_t.from_address(id(each)).value += 2**40
+
+
 def the_application():
     """The one application of this process; made when the first test asks for it (1 to 3 s)."""
     if not _application:
+        keep_singletons()
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")  # not to look for an X server first
         import qt_stand_in
@@ -33,9 +46,12 @@ def the_application():
 
 
 class LongestGap:
-    """The longest time the event loop did not come round: how long the panel felt frozen."""
+    """The longest time the event loop did not come round: how long the panel felt frozen.
 
-    def __init__(self, clock=time.perf_counter):
+    It looks as often as it can, which takes a core; with an interval in milliseconds gaps are longer by up to that.
+    """
+
+    def __init__(self, clock=time.perf_counter, *, interval_ms=0):
         from PySide6 import QtCore
         from vtk_widgets import ctkVTKAbstractView
 
@@ -45,7 +61,7 @@ class LongestGap:
         self._last, self._drawn = clock(), self._views.secondsDrawing
         self._timer = QtCore.QTimer()
         self._timer.setTimerType(QtCore.Qt.PreciseTimer)
-        self._timer.setInterval(0)
+        self._timer.setInterval(interval_ms)
         QtCore.QObject.connect(self._timer, QtCore.SIGNAL("timeout()"), self._tick)
 
     def _tick(self):
@@ -346,6 +362,9 @@ def running_slicer(monkeypatch, folder):
 
 @pytest.fixture
 def a_slicer(monkeypatch, tmp_path):
-    """`running_slicer` for a test."""
-    with running_slicer(monkeypatch, tmp_path) as desktop:
+    """`running_slicer` for a test; inside the desktop, the desktop."""
+    from real_slicer import is_inside_slicer, running_real_slicer
+
+    running = running_real_slicer if is_inside_slicer() else running_slicer
+    with running(monkeypatch, tmp_path) as desktop:
         yield desktop

@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 
@@ -192,3 +194,9 @@ def test_a_menu_does_what_was_chosen_in_it(a_slicer, qt):
 def test_an_address_is_not_opened_but_noted(a_slicer, qt):
     qt.QDesktopServices.openUrl(qt.QUrl("https://example.org/help"))
     assert a_slicer.dialogs.opened == ["https://example.org/help"]
+
+
+def test_qt_does_not_use_up_pythons_references_to_none(a_slicer):
+    for _ in range(2000):
+        a_slicer.app.sendPostedEvents(None, 52)
+    assert sys.getrefcount(None) > 100_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 from ball_model import BallModel
@@ -114,8 +115,11 @@ class FakeEngine:
         self.predicted += 1
         if self._cube is not None and self.fails_with is None:
             mask = self._cubes(prompts)
+            packed, bits = PackedMask.of(mask), mask.astype(np.float32)
+            box = packed.box
+            self._answers[lesion] = SimpleNamespace(uncertainty_in_box=(box, bits[box.slices]))
             measures = compute_measures(self.image, mask) if mask.any() else None
-            return LesionPredicted(lesion, number, PackedMask.of(mask), NOTHING, measures, 0.9, None, None, (), 0.0)
+            return LesionPredicted(lesion, number, packed, NOTHING, measures, 0.9, None, None, (), 0.0)
         session = self._first.sibling()
         try:
             if self.fails_with is not None:

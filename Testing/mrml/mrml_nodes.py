@@ -112,4 +112,8 @@ def add_segmentation(scene, volume, masks=(), *, name="Segmentation"):
 
 def read_segment(node, segment_id, volume):
     """A segment on the volume's grid, by Slicer's own export."""
-    return slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, volume).astype(bool)
+    mask = slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, volume).astype(bool)
+    for display in slicer.util.getNodesByClass("vtkMRMLLabelMapVolumeDisplayNode"):
+        if display.GetDisplayableNode() is None:  # Slicer 5.12 leaves it behind with each export
+            slicer.mrmlScene.RemoveNode(display)
+    return mask

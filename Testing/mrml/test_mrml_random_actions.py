@@ -8,20 +8,23 @@ import slicer
 import vtk
 from fake_engine import FakeEngine
 from lesion_scene import SHAPE, Desk, a_pet
-from mrml_nodes import GEOMETRIES, read_segment
+from mrml_nodes import GEOMETRIES
+from random_acts import FIDUCIALS, RandomActor, assert_agreement, delete_a_segment, paint_a_cube
 
 from SegAnyPETLib.errors import DeviceError, SegAnyPETError
 
 ACTIONS = int(os.environ.get("SEGANYPET_RANDOM_ACTIONS", "200"))
 SEEDS = [int(seed) for seed in os.environ.get("SEGANYPET_RANDOM_SEEDS", "1").split(",")]
-FIDUCIALS = "vtkMRMLMarkupsFiducialNode"
 
 
-class Person:
+class Person(RandomActor):
     """Does what people do, at random."""
 
+    OFTEN = dict.fromkeys(("click", "point", "undo", "redo", "tick"), 8.0)
+
     def __init__(self, scene, rng):
-        self.scene, self.rng = scene, rng
+        super().__init__(rng)
+        self.scene = scene
         self.volumes = [a_pet(scene, rng), a_pet(scene, rng, matrix=GEOMETRIES["sagittal"], name="PET 2")]
         self.desk = Desk(self.volumes[0], engine=FakeEngine(cube=7))
         self.editor = self.desk.editor
@@ -32,13 +35,6 @@ class Person:
 
     def node(self):
         return self.editor.positiveNode if self.rng.random() < 0.7 else self.editor.negativeNode
-
-    def act(self):
-        names = [name.removeprefix("do_") for name in dir(self) if name.startswith("do_")]
-        weights = np.array([8.0 if name in {"click", "point", "undo", "redo", "tick"} else 1.0 for name in names])
-        name = self.rng.choice(names, p=weights / weights.sum())
-        getattr(self, f"do_{name}")()
-        return name
 
     def do_click(self):
         self.editor.addPoint(self.place(), positive=bool(self.rng.random() < 0.7))
@@ -87,24 +83,14 @@ class Person:
             self.editor.removeLesion(row.segmentID)
 
     def do_delete_segment(self):
-        node = self.editor.segmentationNode
-        if node is not None and node.GetSegmentation().GetNumberOfSegments():
-            node.GetSegmentation().RemoveSegment(node.GetSegmentation().GetNthSegmentID(0))
+        delete_a_segment(self.editor)
 
     def do_delete_segmentation(self):
         if self.editor.segmentationNode is not None and self.rng.random() < 0.3:
             self.scene.RemoveNode(self.editor.segmentationNode)
 
     def do_paint(self):
-        node, segment_id = self.editor.segmentationNode, self.editor.selectedLesion
-        if segment_id is None or node is None or node.GetSegmentation().GetSegment(segment_id) is None:
-            return
-        mask = read_segment(node, segment_id, self.editor.volumeNode)
-        k, j, i = self.rng.integers((0, 0, 0), np.array(SHAPE) - 3)
-        mask[k : k + 3, j : j + 3, i : i + 3] ^= True
-        slicer.util.updateSegmentBinaryLabelmapFromArray(
-            mask.astype(np.uint8), node, segment_id, self.editor.volumeNode
-        )
+        paint_a_cube(self.editor, self.rng)
 
     def do_box(self):
         roi = self.scene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
@@ -171,33 +157,6 @@ def settle(person):
         person.editor.tick()
 
 
-def assert_agreement(person):
-    """Segments, markups and prompts say the same."""
-    editor = person.editor
-    assert person.scene.GetNumberOfNodesByClass(FIDUCIALS) == 2 * sum(
-        len(book.lesions) for book in editor._books.values()
-    )
-    if editor.volumeNode is None:
-        assert editor.rows == ()
-        return
-    for lesion in editor._book.lesions.values():
-        found = read_segment(editor.segmentationNode, lesion.segmentID, editor.volumeNode)
-        np.testing.assert_array_equal(found, lesion.shown.to_array())
-        assert lesion.request is None
-        points = [click.prompt for click in lesion.state.clicks if hasattr(click.prompt, "positive")]
-        placed = {
-            (*np.round(np.array(node.GetNthControlPointPositionWorld(n)) * [-1, -1, 1], 5) + 0.0, sign)
-            for node, sign in zip(lesion.nodes.pointNodes, (True, False), strict=True)
-            for n in range(node.GetNumberOfControlPoints())
-        }
-        assert placed == {(*np.round(np.array(p.lps_mm), 5) + 0.0, p.positive) for p in points}
-        if lesion.state.result is not None:
-            assert lesion.state.result.mask == lesion.shown
-    burden = sum((lesion.shown.to_array() for lesion in editor._book.lesions.values()), np.zeros(SHAPE, int)) > 0
-    spacing = editor.volumeNode.GetSpacing()
-    assert editor.burden.mtv_ml == pytest.approx(burden.sum() * np.prod(spacing) / 1000)
-
-
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_actions_leave_scene_editor_and_engine_in_agreement(a_scene, seed, monkeypatch, capfd):
     from SegAnyPETLib.mrml import scene_watch
@@ -216,7 +175,7 @@ def test_random_actions_leave_scene_editor_and_engine_in_agreement(a_scene, seed
             person.editor.addLesion()
         if number % 10 == 9:
             settle(person)
-            assert_agreement(person)
+            assert_agreement(a_scene, person.editor)
     for volume in person.volumes:
         a_scene.RemoveNode(volume)
     person.editor.tick()

@@ -25,8 +25,9 @@ def surface(desk, segment_id):
 
 
 def surface_by_slicer(desk, segment_id):
-    """Points of the surface Slicer makes of the segment's voxels, in a segmentation of its own."""
+    """Points of the surface Slicer makes of the segment's voxels, in a segmentation of its own, as smooth as ours."""
     copy = desk.scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    copy.GetSegmentation().CopyConversionParameters(desk.editor.segmentationNode.GetSegmentation())
     copy.GetSegmentation().CopySegmentFromSegmentation(desk.editor.segmentationNode.GetSegmentation(), segment_id)
     copy.GetSegmentation().GetSegment(segment_id).RemoveRepresentation(surfaceName())
     assert copy.CreateClosedSurfaceRepresentation()
@@ -187,3 +188,49 @@ def test_an_organ_that_reaches_beyond_the_volume_loses_nothing_when_its_layer_gr
     assert np.count_nonzero(vtk_to_numpy(layer.GetPointData().GetScalars()) == label) == 15 * 15 * 9
     np.testing.assert_array_equal(desk.segment(first), desk.engine.mask_of(desk.prompts))
     desk.editor.close()
+
+
+def test_surfaces_that_are_asked_for_follow_one_by_one_and_are_those_slicer_makes(a_desk):
+    ids = []
+    for kji in ((6, 8, 8), (14, 18, 22), (10, 12, 14)):
+        ids.append(a_desk.editor.addLesion())
+        a_desk.click(kji)
+    assert a_desk.editor.showSurfaces(True)
+    assert not a_desk.editor.showSurfaces(True)
+    assert not a_desk.editor.areSurfacesCurrent
+    assert [surface(a_desk, segment_id) for segment_id in ids] == [0, 0, 0]
+    for _ in range(4):
+        a_desk.editor.tick()
+    assert a_desk.editor.areSurfacesCurrent
+    for segment_id in ids:
+        by_slicer = sorted_rows(surface_by_slicer(a_desk, segment_id))
+        np.testing.assert_allclose(sorted_rows(surface(a_desk, segment_id)), by_slicer, atol=1e-3)
+    assert a_desk.editor.showSurfaces(False)
+    assert surface(a_desk, ids[0]) is None
+    assert not a_desk.editor.areSurfacesCurrent
+
+
+def test_a_segment_that_is_no_lesion_gets_its_surface_from_slicer_at_once(a_desk):
+    a_desk.click((10, 12, 12))
+    node = a_desk.editor.segmentationNode
+    foreign = node.GetSegmentation().AddEmptySegment("", "Liver", (1, 0, 0))
+    mask = np.zeros_like(a_desk.segment())
+    mask[3:8, 4:9, 18:25] = True
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8), node, foreign, a_desk.volume)
+    a_desk.editor.showSurfaces(True)
+    assert len(surface(a_desk, foreign)) > 20
+
+
+def test_a_large_surface_waits_for_a_pause(a_desk, monkeypatch):
+    from SegAnyPETLib.mrml import following_editor, lesion_surfaces
+
+    first = a_desk.editor.addLesion()
+    a_desk.click((10, 12, 12))
+    a_desk.editor.showSurfaces(True)
+    monkeypatch.setattr(lesion_surfaces, "LARGE_VOXELS", 10)
+    for _ in range(5):
+        a_desk.editor.tick()
+    assert surface(a_desk, first) == 0
+    monkeypatch.setattr(following_editor, "PAUSE_S", 0.0)
+    a_desk.editor.tick()
+    assert len(surface(a_desk, first)) > 20

@@ -10,10 +10,10 @@ import pytest
 from slicer_desktop import a_slicer  # noqa: F401  a fixture
 
 TESTING = Path(__file__).resolve().parents[1]
-sys.path += [str(TESTING / "mrml"), str(TESTING / "engine" / "model")]  # builders of nodes, fake engine, fake hub
+sys.path += [str(TESTING / folder) for folder in ("mrml", "engine/model", "engine/worker")]  # builders, fakes
 
-_WHEELS = all(importlib.util.find_spec(name) for name in ("slicer", "PySide6"))
-collect_ignore_glob = [] if _WHEELS else ["test_panel_*.py"]
+_CAN_RUN = "PythonQt" in sys.modules or all(importlib.util.find_spec(name) for name in ("slicer", "PySide6"))
+collect_ignore_glob = [] if _CAN_RUN else ["test_panel_*.py"]
 
 
 def pytest_collection_modifyitems(items):

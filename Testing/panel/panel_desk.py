@@ -14,8 +14,8 @@ MATRIX = GEOMETRIES["oblique"]
 class PanelEngine(FakeEngine):
     """The fake engine with the life of the real one: stopped, ready, working, failed."""
 
-    def __init__(self, *, model, device):
-        super().__init__(radius_mm=RADIUS_MM)
+    def __init__(self, *, model, device, cube=None):
+        super().__init__(radius_mm=RADIUS_MM, cube=cube)
         self.wanted = (model, device)
         self.hasFailed = self.isAwake = self.isClosed = False
 

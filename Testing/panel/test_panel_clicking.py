@@ -201,6 +201,23 @@ def test_lesions_are_surfaces_in_3d_until_that_is_switched_off(a_desk):
     assert not segmentation.ContainsRepresentation("Closed surface")
 
 
+@pytest.mark.parametrize("isSurfaceShown", [False, True])
+def test_slices_are_drawn_when_an_answer_comes_though_nobody_moves_the_mouse(a_desk, isSurfaceShown):
+    a_desk.press("A")
+    if a_desk.ui.surfaceButton.checked != isSurfaceShown:
+        a_desk.desktop.press_button(a_desk.ui.surfaceButton)
+    a_desk.click(MIDDLE)
+    a_desk.engine.isHeld = True
+    view = a_desk.desktop.view("Red")
+    view.click(a_desk.ras(ASIDE))
+    a_desk.desktop.process(200)
+    drawn = view.frames
+    a_desk.desktop.process(200)
+    assert view.frames == drawn
+    a_desk.engine.isHeld = False
+    a_desk.desktop.wait_until(lambda: view.frames > drawn)
+
+
 def test_a_click_outside_the_volume_is_refused_with_a_word_that_goes_with_the_next_click(a_desk):
     a_desk.press("A")
     a_desk.desktop.view("Red").click(a_desk.ras(MIDDLE))

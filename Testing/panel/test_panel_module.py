@@ -163,11 +163,12 @@ def test_exports_are_written_where_the_user_says(a_desk, tmp_path):
     export = menu.ExportMenu(a_desk.ui.exportButton, lambda: a_desk.editor)
     table, segmentation, folder = tmp_path / "a.csv", tmp_path / "a.seg.nrrd", tmp_path / "masks"
     folder.mkdir()
-    a_desk.desktop.dialogs.answer(str(table), str(segmentation), str(folder), "")
+    a_desk.desktop.dialogs.answer(str(table), str(segmentation), str(folder), "", str(folder), "")
     export.exportTable()
     export.exportSegNrrd()
     export.exportNifti()
     export.exportDicomSeg()  # cancelled
+    export.exportRTStruct()  # cancelled where the file is asked for
     assert "Lesion 1" in table.read_text(encoding="utf-8")
     assert segmentation.is_file()
     assert len(list(folder.glob("*.nii.gz"))) == 1
