@@ -317,9 +317,9 @@ class FollowingEditor:
                 del self._books[volumeNode]
                 changed = True
             else:
-                touched = followRemovedNodes(book)
+                segmentationNode, touched = book.segmentationNode, followRemovedNodes(book)
                 self._watch.touched |= touched
-                changed |= bool(touched)
+                changed |= bool(touched) or book.segmentationNode is not segmentationNode
         return changed
 
     def _restoreAfterLoading(self) -> None:

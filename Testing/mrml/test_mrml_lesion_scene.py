@@ -79,6 +79,15 @@ def test_a_deleted_segment_takes_its_lesion_along_and_undo_brings_it_back(a_desk
     assert a_desk.row(segmentID).clicks == 2
 
 
+def test_a_panel_hears_of_a_deleted_segmentation_at_the_next_tick(a_desk):
+    a_desk.click((8, 10, 10))
+    told = []
+    a_desk.editor.addListener(lambda: told.append(a_desk.editor.rows))
+    a_desk.scene.RemoveNode(a_desk.editor.segmentationNode)
+    a_desk.editor.tick()
+    assert told[-1:] == [()]
+
+
 def test_a_deleted_segmentation_takes_all_lesions_along_and_the_next_click_makes_another(a_desk):
     a_desk.click((8, 10, 10))
     a_desk.scene.RemoveNode(a_desk.editor.segmentationNode)

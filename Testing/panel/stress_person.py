@@ -96,6 +96,16 @@ class StressPerson(RandomActor):
     def possible(self):
         return [name for name in super().possible() if (name in AWAY if self.isAway else name != "enter")]
 
+    def everything(self):
+        """Each thing that can be done once, by chance, with clicks in between."""
+        for name in self.rng.permutation(super().possible()):
+            if self.isAway and name not in AWAY:
+                yield "enter"
+            if not self.isAway:
+                yield "click"
+            if (name == "enter") == self.isAway or name in AWAY:
+                yield str(name)
+
     # Where and how the person points
 
     def _place(self):
@@ -308,8 +318,7 @@ class StressPerson(RandomActor):
     def do_delete_volume(self):
         name = str(self.rng.choice(list(VOLUMES)))
         removeWithDisplay(slicer.mrmlScene.GetFirstNodeByName(name))
-        left = slicer.mrmlScene.GetFirstNodeByName(f"{name} lesions")
-        if left is not None:
+        while (left := slicer.mrmlScene.GetFirstNodeByName(f"{name} lesions")) is not None:
             removeWithDisplay(left)
         self.settle()
         self.addVolumes()
@@ -360,7 +369,7 @@ class StressPerson(RandomActor):
         events = engine.events if isinstance(engine, PanelEngine) else engine._events
         isIdle = engine.state in ("ready", "stopped") and not events
         isFollowed = not (watch.touched or watch.nodesRemoved or watch._edited or watch._imageTouched)
-        isFollowed = isFollowed and not self.panel._refreshDue and self.panel._cursor is None
+        isFollowed = isFollowed and not self.panel._refreshDue
         if book is None:
             return isIdle and isFollowed
         hasAnswers = not book.outside and not any(each.request or each.failure for each in book.lesions.values())
