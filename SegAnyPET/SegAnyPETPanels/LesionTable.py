@@ -92,7 +92,9 @@ class LesionTable:
             if name and name != row.name:
                 self._onRenamed(row.segmentID, name)
             else:
+                blocked = self._table.blockSignals(True)  # filling a cell changes it
                 self._fill(index, row)
+                self._table.blockSignals(blocked)
 
     def _opened(self, index, column):
         if column > 0 and index < len(self._rows):

@@ -152,6 +152,17 @@ def test_an_empty_name_is_not_taken(a_desk):
     assert a_desk.cells()[0] == a_desk.editor.rows[0].name == "Lesion 1"
 
 
+def test_a_name_that_is_typed_again_or_emptied_fills_the_row_once(a_desk):
+    a_desk.press("A")
+    a_desk.click(MIDDLE)
+    changes = []
+    a_desk.ui.lesionTable.connect("cellChanged(int,int)", lambda *cell: changes.append(cell))
+    item = a_desk.ui.lesionTable.item(0, 0)
+    item.setText(f" {item.text()} ")
+    assert item.text() == a_desk.editor.rows[0].name
+    assert changes == [(0, 0)]
+
+
 def test_double_clicking_a_measure_shows_the_hottest_voxel(a_desk):
     a_desk.press("A")
     a_desk.click(MIDDLE)
