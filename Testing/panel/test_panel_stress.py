@@ -199,6 +199,8 @@ def a_stress(a_slicer, monkeypatch, tmp_path):
     """Makes a person and who checks; drawing is left for every 25th act, for software draws here."""
     monkeypatch.setattr(scene_watch, "QUIET_S", 0.0)
     a_slicer.layoutManager.setRenderPaused(True)
+    for node in slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode"):  # singletons outlive a closed scene
+        a_slicer.scene.RemoveNode(node)
 
     def make(engine, *, seed, kill, truth=None):
         monkeypatch.setattr(SegAnyPETLib.worker, "EngineClient", engine)
