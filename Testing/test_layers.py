@@ -30,6 +30,7 @@ LAYERS = {
     "pretrain": 7,
     "worker": 7,
     "mrml": 8,
+    "batch": 8,
     "calibration": 8,
     "cli": 9,
     "__main__": 10,

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import faulthandler
 import json
 import os
 import platform
 import re
+import signal
 import sys
 import tempfile
-import threading
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -90,51 +89,45 @@ class Block:
 class LoopWatch(LongestGap):
     """Notes what the graphical thread was doing whenever it took longer than 50 ms.
 
-    A thread of `faulthandler` writes the stacks, which needs no lock of Python: long calls of VTK are seen too.
+    An alarm interrupts it every 50 ms; Python answers when it comes back from whatever it called, so that a long call of
+    VTK is found at the line that made it. (The watching thread of `faulthandler` reads the frames of a running thread
+    and crashed the study after a minute.) Linux and macOS only.
     """
 
-    def __init__(self, phase, file):
+    def __init__(self, phase):
         super().__init__(interval_ms=LOOK_EVERY_MS)
-        self.phase, self.blocks = phase, []
-        self._file, self._main = file, f"Thread 0x{threading.main_thread().ident:016x}"
+        self.phase, self.blocks, self._looks = phase, [], []
         self._cpu = time.thread_time()
 
     def __enter__(self):
         self._cpu = time.thread_time()
+        signal.signal(signal.SIGALRM, self._look)
         self.start()
         return self
 
     def __exit__(self, *_error):
+        signal.setitimer(signal.ITIMER_REAL, 0)
         self.stop()
-        faulthandler.cancel_dump_traceback_later()
+
+    def _look(self, _number, frame):
+        found = []
+        while frame is not None:
+            found.append(f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}")
+            frame = frame.f_back
+        self._looks.append(found)
 
     def _tick(self):
-        faulthandler.cancel_dump_traceback_later()
         super()._tick()
+        signal.setitimer(signal.ITIMER_REAL, BLOCKED_MS / 1000, BLOCKED_MS / 1000)
         cpu, self._cpu = 1000 * (time.thread_time() - self._cpu), time.thread_time()
+        looks, self._looks = self._looks, []
         if self.gaps_ms[-1] > BLOCKED_MS:
-            self._file.seek(0)
-            looks = self._looks(self._file.read())
             where = [frame for look in looks for frame in [f for f in look if f.startswith(OURS)][:1]]
             stack = [short(frame) for frame in looks[0]] if looks else []
             block = Block(
                 self.phase, self.gaps_ms[-1], self.drawing_ms[-1], cpu, [short(each) for each in where], stack
             )
             self.blocks.append(block)
-        self._file.seek(0)
-        self._file.truncate()
-        faulthandler.dump_traceback_later(BLOCKED_MS / 1000, repeat=True, file=self._file)
-
-    def _looks(self, text):
-        """What was found each time: frames of the graphical thread, the innermost first."""
-        looks = []
-        for dump in text.split("Timeout (")[1:]:
-            part = dump.partition(self._main)[2].partition("\n\n")[0].partition("\nThread ")[0]
-            looks.append([f"{file}:{line} {name}" for file, line, name in FRAME.findall(part)])
-        return [look for look in looks if look]
-
-
-FRAME = re.compile(r'File "(.+?)", line (\d+) in (.+)')
 
 
 def short(frame):
@@ -272,7 +265,7 @@ def memory_mib(pid):
     return {"resident": found.get("VmRSS"), "highest": found.get("VmHWM"), "shared image": found.get("RssShmem")}
 
 
-def measure(desktop, options, file):
+def measure(desktop, options):
     """The whole study, as plain values."""
     load = os.getloadavg() if hasattr(os, "getloadavg") else None
     from PySide6.QtCore import QSettings
@@ -289,7 +282,7 @@ def measure(desktop, options, file):
         if person.ui.surfaceButton.checked != (name == "surfaces on"):
             desktop.press_button(person.ui.surfaceButton)
         person.waits = []
-        with LoopWatch(name, file) as watch:
+        with LoopWatch(name) as watch:
             act()
         loops[name] = {"longest_ms": watch.longest_ms, "longest_without_drawing_ms": watch.longest_without_drawing_ms}
         waits[name] = [asdict(wait) for wait in person.waits]
@@ -362,8 +355,7 @@ def main():
     with contextlib.ExitStack() as stack:
         monkeypatch = stack.enter_context(pytest.MonkeyPatch.context())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        file = stack.enter_context((folder / "stacks.txt").open("w+"))
-        found = measure(stack.enter_context(running_slicer(monkeypatch, folder)), options, file)
+        found = measure(stack.enter_context(running_slicer(monkeypatch, folder)), options)
         sys.stdout.write(as_text(found) + "\n")
         if options.json is not None:
             options.json.write_text(json.dumps(found, indent=1), encoding="utf-8")

@@ -52,9 +52,9 @@ class GatedBallModel:
         if self.gate is not None:
             with (self.gate / "decoded").open("ab") as file:
                 file.write(b".")
+            os.write(1, b"a library that prints")  # must not reach the pipe
         if self.memory_hungry and len(labels[0]) > 1:
             torch.zeros(2**36)  # 256 GiB
-        os.write(1, b"a library that prints")  # must not reach the pipe
         shape = embedding.shape[-3:]
         axes = torch.meshgrid(*[torch.arange(n, dtype=torch.float32) for n in shape], indexing="ij")
         index = torch.stack(axes, dim=-1)
