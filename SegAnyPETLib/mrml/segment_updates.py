@@ -5,7 +5,8 @@ What costs time in Slicer 5.12, and what is done about it (400^3, one core):
 - Slicer cuts a shared layer to its segments with every change, or makes it grow, and copies it (150 ms): ours is made
   as large as the volume when the second lesion needs it, and voxels are written in place.
 - A segment that meets another in its layer is moved with a copy of the whole layer (500 ms): it gets a small layer.
-- A surface is made anew with every change, from the whole layer (150 ms): it is taken off meanwhile, and made later,
+- Every surface is dropped with any change, and made anew from the whole layer as soon as a 3D view hears of it (150 ms
+  each): all are taken off meanwhile, nobody hears of it before they are back, and the one that changed is made later,
   from the lesion's own box, by Slicer's own rule, so with the same points.
 """
 
@@ -31,6 +32,7 @@ from SegAnyPETLib.mrml.segments import (
 )
 from SegAnyPETLib.session.packed_mask import PackedMask
 
+HEARD_FIRST = 1000.0  # priority of an observer; Slicer's own have 0
 MARGIN = 4  # voxels around a mask in a layer of its own, so that it need not grow with every click
 
 
@@ -39,9 +41,10 @@ def addEmptySegment(segmentationNode: Node, *, name: str, colorRGB: tuple[float,
     if not isSurfaceShown(segmentationNode):
         return addSegment(segmentationNode, name=name, colorRGB=colorRGB)
     segmentation = segmentationNode.GetSegmentation()
-    with _surfacesKept(segmentation, segmentation.GetSegmentIDs()):
+    with _surfacesKept(segmentation):
         added = addSegment(segmentationNode, name=name, colorRGB=colorRGB)
-    segmentation.GetSegment(added).AddRepresentation(surfaceName(), vtk.vtkPolyData())
+        segmentation.GetSegment(added).AddRepresentation(surfaceName(), vtk.vtkPolyData())
+    segmentation.InvokeEvent(slicer.vtkSegmentation.SegmentAdded, added)
     return added
 
 
@@ -54,25 +57,11 @@ def updateSegment(
         GeometryError: The segmentation stores surfaces, or its transform cannot be used.
     """
     segmentation = segmentationNode.GetSegmentation()
-    segment, sharing = segmentation.GetSegment(segmentID), list[str]()
-    segmentation.GetSegmentIDsSharingBinaryLabelmapRepresentation(segmentID, sharing, True)
-    with _surfacesKept(segmentation, sharing):
-        labels = layerOf(segmentationNode, segmentID, grid=grid, box=box)
-        reach = reachOfLayer(segmentationNode, segmentID, grid=grid)
-        if labels is None or reach is None or labels.dtype != np.uint8:  # above 255 segments Slicer takes 16 bit
-            writePackedToSegment(mask, segmentationNode=segmentationNode, segmentID=segmentID, grid=grid, box=box)
-            return
-        new, own = mask.inside(box), segment.GetLabelValue()
-        if len(sharing) > 1 and (new & (labels != 0) & (labels != own)).any():
-            _writeInPlace(segmentationNode, segmentID, PackedMask.empty(grid.shape_kji), grid=grid, box=before.box)
-            _giveOwnLayer(segmentationNode, segment, mask, grid=grid)
-        elif reach.intersection(box) == box:
-            _writeInPlace(segmentationNode, segmentID, mask, grid=grid, box=box)
-        elif len(sharing) == 1:
-            _giveOwnLayer(segmentationNode, segment, mask, grid=grid)
-        else:
-            _widen(segmentationNode, sharing, grid=grid, reach=reach)
-            _writeInPlace(segmentationNode, segmentID, mask, grid=grid, box=box)
+    with _surfacesKept(segmentation):
+        _updateVoxels(mask, before, segmentationNode, segmentID, grid=grid, box=box)
+    if isSurfaceShown(segmentationNode):
+        segmentation.InvokeEvent(slicer.vtkSegmentation.SourceRepresentationModified, segmentID)
+        segmentation.InvokeEvent(slicer.vtkSegmentation.RepresentationModified, segmentID)
 
 
 def isSurfaceShown(segmentationNode: Node) -> bool:
@@ -83,8 +72,9 @@ def isSurfaceShown(segmentationNode: Node) -> bool:
 def startSurfaces(segmentationNode: Node, segmentIDs: Sequence[str]) -> None:
     """Show surfaces: these segments get empty ones, to be made by `refreshSurface`, all others their own at once."""
     segmentation = segmentationNode.GetSegmentation()
-    for segmentID in segmentIDs:
-        segmentation.GetSegment(segmentID).AddRepresentation(surfaceName(), vtk.vtkPolyData())
+    with _unheard(segmentation):
+        for segmentID in segmentIDs:
+            segmentation.GetSegment(segmentID).AddRepresentation(surfaceName(), vtk.vtkPolyData())
     segmentationNode.CreateClosedSurfaceRepresentation()
     segmentation.InvokeEvent(slicer.vtkSegmentation.ContainedRepresentationNamesModified)
 
@@ -123,18 +113,75 @@ def surfaceName() -> str:
 
 
 @contextmanager
-def _surfacesKept(segmentation: Node, segmentIDs: Sequence[str]) -> Iterator[None]:
-    """Take surfaces off while voxels change: they are then shown as they were, and not made anew or dropped at once."""
-    segments = [segmentation.GetSegment(segmentID) for segmentID in segmentIDs]
+def _surfacesKept(segmentation: Node) -> Iterator[None]:
+    """Take all surfaces off while voxels change: they are then shown as they were, and not made anew or dropped."""
+    segments = [segmentation.GetSegment(segmentID) for segmentID in segmentation.GetSegmentIDs()]
     kept = [(segment, segment.GetRepresentation(surfaceName())) for segment in segments]
     kept = [(segment, surface) for segment, surface in kept if surface is not None]
-    for segment, _surface in kept:
-        segment.RemoveRepresentation(surfaceName())
+    if not kept:
+        yield
+        return
+    with _unheard(segmentation):
+        for segment, _surface in kept:
+            segment.RemoveRepresentation(surfaceName())
+        try:
+            yield
+        finally:
+            for segment, surface in kept:
+                segment.AddRepresentation(surfaceName(), surface)
+
+
+@contextmanager
+def _unheard(segmentation: Node) -> Iterator[None]:
+    """Let nobody hear what happens to the segments: a view that hears of a missing surface makes it at once."""
+    events = slicer.vtkSegmentation
+    tags: list[int] = []
+
+    def keepFromOthers(_caller: Node, _event: str) -> None:
+        for command in map(segmentation.GetCommand, tags):
+            command.SetAbortFlag(1)
+
+    tags += [
+        segmentation.AddObserver(event, keepFromOthers, HEARD_FIRST)
+        for event in (
+            events.SegmentAdded,
+            events.SegmentModified,
+            events.RepresentationModified,
+            events.SourceRepresentationModified,
+            events.ContainedRepresentationNamesModified,
+            vtk.vtkCommand.ModifiedEvent,
+        )
+    ]
     try:
         yield
     finally:
-        for segment, surface in kept:
-            segment.AddRepresentation(surfaceName(), surface)
+        for tag in tags:
+            segmentation.RemoveObserver(tag)
+
+
+def _updateVoxels(
+    mask: PackedMask, before: PackedMask, segmentationNode: Node, segmentID: str, *, grid: Grid, box: VoxelBox
+) -> None:
+    """Write the voxels, in the layer the segment has where it may stay there."""
+    segmentation = segmentationNode.GetSegmentation()
+    segment, sharing = segmentation.GetSegment(segmentID), list[str]()
+    segmentation.GetSegmentIDsSharingBinaryLabelmapRepresentation(segmentID, sharing, True)
+    labels = layerOf(segmentationNode, segmentID, grid=grid, box=box)
+    reach = reachOfLayer(segmentationNode, segmentID, grid=grid)
+    if labels is None or reach is None or labels.dtype != np.uint8:  # above 255 segments Slicer takes 16 bit
+        writePackedToSegment(mask, segmentationNode=segmentationNode, segmentID=segmentID, grid=grid, box=box)
+        return
+    new, own = mask.inside(box), segment.GetLabelValue()
+    if len(sharing) > 1 and (new & (labels != 0) & (labels != own)).any():
+        _writeInPlace(segmentationNode, segmentID, PackedMask.empty(grid.shape_kji), grid=grid, box=before.box)
+        _giveOwnLayer(segmentationNode, segment, mask, grid=grid)
+    elif reach.intersection(box) == box:
+        _writeInPlace(segmentationNode, segmentID, mask, grid=grid, box=box)
+    elif len(sharing) == 1:
+        _giveOwnLayer(segmentationNode, segment, mask, grid=grid)
+    else:
+        _widen(segmentationNode, sharing, grid=grid, reach=reach)
+        _writeInPlace(segmentationNode, segmentID, mask, grid=grid, box=box)
 
 
 def _writeInPlace(segmentationNode: Node, segmentID: str, mask: PackedMask, *, grid: Grid, box: VoxelBox) -> None:

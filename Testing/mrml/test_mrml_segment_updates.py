@@ -79,6 +79,33 @@ def test_a_new_lesion_has_a_surface_of_its_own_and_leaves_the_others_alone(a_des
     assert surface(a_desk, second) == 0
 
 
+def test_nobody_hears_of_a_segment_whose_surface_is_missing(a_desk):
+    """A 3D view that does makes them all anew, each from the whole layer: seconds in a large volume."""
+    missing = []
+
+    def look(node, _event):
+        segmentation = node.GetSegmentation()
+        ids = segmentation.GetSegmentIDs()
+        missing.append([each for each in ids if segmentation.GetSegment(each).GetRepresentation(surfaceName()) is None])
+
+    a_desk.click((10, 12, 12))
+    a_desk.editor.addLesion()
+    a_desk.click((16, 20, 24))
+    a_desk.editor.showSurfaces(True)
+    node, events = a_desk.editor.segmentationNode, slicer.vtkSegmentation
+    heard = (events.SegmentAdded, events.SegmentModified, events.RepresentationModified,
+             events.SourceRepresentationModified, vtk.vtkCommand.ModifiedEvent)  # fmt: skip
+    tags = [node.AddObserver(event, look) for event in heard]
+    a_desk.click((16, 21, 26))
+    a_desk.editor.addLesion()
+    a_desk.click((4, 6, 6))
+    a_desk.editor.undo()
+    for tag in tags:
+        node.RemoveObserver(tag)
+    assert len(missing) > 4
+    assert missing == [[]] * len(missing)
+
+
 def test_without_surfaces_none_are_made(a_desk):
     a_desk.click((10, 12, 12))
     for _ in range(3):

@@ -89,9 +89,9 @@ class Block:
 class LoopWatch(LongestGap):
     """Notes what the graphical thread was doing whenever it took longer than 50 ms.
 
-    An alarm interrupts it every 50 ms; Python answers when it comes back from whatever it called, so that a long call of
-    VTK is found at the line that made it. (The watching thread of `faulthandler` reads the frames of a running thread
-    and crashed the study after a minute.) Linux and macOS only.
+    An alarm interrupts it every 50 ms; Python answers when it comes back from whatever it called, so that a long call
+    of VTK is found at the line that made it. (The watching thread of `faulthandler` reads frames while they change, and
+    crashed the study after a minute.) Linux and macOS only.
     """
 
     def __init__(self, phase):
@@ -106,8 +106,8 @@ class LoopWatch(LongestGap):
         return self
 
     def __exit__(self, *_error):
+        self.stop()  # looks a last time
         signal.setitimer(signal.ITIMER_REAL, 0)
-        self.stop()
 
     def _look(self, _number, frame):
         found = []
