@@ -31,11 +31,13 @@ def nextStep(*, hasVolume, isRefused, needsSetup, placing, row):
         return "Add" if placing else "TakeAway", text
     if row.state == "empty":
         return "Warning", _("The model found no lesion at these clicks. Click in the middle of the lesion, or undo.")
-    return _correction(placing)
+    return _correction(placing, hasHint=row.hint is not None)
 
 
-def _correction(placing):
-    if placing:
-        text = _("Click what is missing; Ctrl+click what is too much. Next lesion: Q. Stop: Esc.")
-        return "Add", text
-    return "TakeAway", _("Click what is too much. Add again: A. Next lesion: Q. Stop: Esc.")
+def _correction(placing, *, hasHint):
+    text = _("Click what is missing; Ctrl+click what is too much. Next lesion: Q. Stop: Esc.")
+    if not placing:
+        text = _("Click what is too much. Add again: A. Next lesion: Q. Stop: Esc.")
+    if hasHint:
+        text += " " + _("Least sure place: W.")
+    return "Add" if placing else "TakeAway", text

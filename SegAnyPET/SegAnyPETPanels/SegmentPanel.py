@@ -234,6 +234,12 @@ class SegmentPanel:
         if self.ui.uncertaintyButton.enabled:
             self.editor.showUncertainty(not self.editor.isUncertaintyShown)
 
+    def lookWhereUnsure(self):
+        """Show the place of the chosen lesion where the next click would tell most."""
+        hint = next((row.hint for row in self.editor.rows if row.segmentID == self.editor.selectedLesion), None)
+        if hint is not None:
+            self._showPlace(hint.lps_mm)
+
     def _select(self, segmentID):
         self.editor.selectLesion(segmentID)
 
@@ -244,8 +250,11 @@ class SegmentPanel:
         """Show the lesion's hottest voxel in all slices."""
         measures = next(row.measures for row in self.editor.rows if row.segmentID == segmentID)
         if measures is not None:
-            left, posterior, superior = measures.suv_max_lps_mm
-            slicer.modules.markups.logic().JumpSlicesToLocation(-left, -posterior, superior, True)
+            self._showPlace(measures.suv_max_lps_mm)
+
+    def _showPlace(self, lps):
+        left, posterior, superior = lps
+        slicer.modules.markups.logic().JumpSlicesToLocation(-left, -posterior, superior, True)
 
     def _deleteLesion(self):
         self.editor.removeLesion(self.editor.selectedLesion)

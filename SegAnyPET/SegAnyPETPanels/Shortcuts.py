@@ -30,6 +30,7 @@ def keys():
         Key("Ctrl+Z", "undo", _("undo")),
         Key("Ctrl+Y", "redo", _("redo")),
         Key("U", "toggleUncertainty", _("unsure places on or off")),
+        Key("W", "lookWhereUnsure", _("go to the place the model is least sure of")),
         Key("Esc", "stopPlacing", _("stop clicking")),
     )
 

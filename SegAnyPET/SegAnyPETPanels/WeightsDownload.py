@@ -5,7 +5,6 @@ Slicer runs only while the main thread runs Python.
 """
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -53,21 +52,18 @@ class WeightsDownload:
         Args:
             name: Registered name of the model.
         """
-        import SegAnyPETLib
+        from SegAnyPETLib.worker.python_command import no_console, python_environment, python_program
 
         self.stop()
         self._folder = tempfile.TemporaryDirectory(prefix="SegAnyPET-")
-        library = str(Path(SegAnyPETLib.__file__).resolve().parents[1])
-        paths = [library, *filter(None, [os.environ.get("PYTHONPATH")])]
-        command = [sys.executable, __file__, name, str(self._stateFile), *filter(None, [self._endpoint])]
-        options = {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
+        command = [python_program(), __file__, name, str(self._stateFile), *filter(None, [self._endpoint])]
         self._process = subprocess.Popen(
             command,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            env=python_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            **options,
+            creationflags=no_console(),
         )
 
     def poll(self):

@@ -27,6 +27,7 @@ from SegAnyPETLib.mrml.lesion_book import LesionBook
 from SegAnyPETLib.mrml.lesion_nodes import parameterNodeOf
 from SegAnyPETLib.mrml.lesion_surfaces import refreshOneSurface
 from SegAnyPETLib.mrml.measuring import Measuring
+from SegAnyPETLib.mrml.overlap import OVERLAP_RULES
 from SegAnyPETLib.mrml.scene_watch import SceneWatch
 from SegAnyPETLib.mrml.segment_edits import followEdits
 from SegAnyPETLib.mrml.uncertainty_overlay import UncertaintyOverlay
@@ -36,10 +37,11 @@ from SegAnyPETLib.worker.events import EngineDied, EngineReady, LesionPredicted,
 if TYPE_CHECKING:
     from SegAnyPETLib.suv import SUVKind, SUVVolume
 
-VOLUME_ROLE, KIND, MODEL, SELECTED = "volume", "kind", "model", "selected"
+VOLUME_ROLE, KIND, MODEL, SELECTED, OVERLAP = "volume", "kind", "model", "selected", "overlap"
 KINDS: tuple[SUVKind, ...] = ("bw", "lbm", "bsa", "ibw")
 PAUSE_S = 1.0  # without anything done or answered: time for what takes longer than a frame
 SPARE_S = 0.02  # at a time for what can wait
+UNKNOWN_YET = "Where the model is unsure of this lesion is known after its next click."
 STOPPED = "Stopped before the answer came. Click again, or undo."
 
 
@@ -160,6 +162,8 @@ class FollowingEditor:
         self._followRemovals()
         for book in self._books.values():
             loadLesions(book)
+        saved = self.parameterNode.GetParameter(OVERLAP)
+        self._context.overlap = next((rule for rule in OVERLAP_RULES if rule == saved), self._context.overlap)
         volumeNode = self.parameterNode.GetNodeReference(VOLUME_ROLE)
         if volumeNode is not None and volumeNode is not self.volumeNode:
             kind = next((kind for kind in KINDS if kind == self.parameterNode.GetParameter(KIND)), None)
@@ -382,5 +386,9 @@ class FollowingEditor:
     def _askAgain(self, lesion: Lesion) -> None:
         """After an undo the engine holds another answer: ask for this one again, which leaves the mask as it is."""
         result = lesion.state.result
-        if self._book is not None and result is not None and result.score is not None and lesion.state.clicks:
+        if self._book is None or result is None:
+            return
+        if result.score is not None and lesion.state.clicks:
             self._book.ask(lesion)
+        elif not lesion.shown.box.is_empty:  # from a saved scene, or painted: asking would change it
+            self._context.message = UNKNOWN_YET

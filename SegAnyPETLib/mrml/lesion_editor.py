@@ -16,7 +16,7 @@ from SegAnyPETLib.mrml import exports, place_mode
 from SegAnyPETLib.mrml.burden import NO_BURDEN, Burden
 from SegAnyPETLib.mrml.click_history import Click, LesionState
 from SegAnyPETLib.mrml.click_sync import OUTSIDE, nextOrder, syncClicks
-from SegAnyPETLib.mrml.following_editor import FollowingEditor
+from SegAnyPETLib.mrml.following_editor import OVERLAP, FollowingEditor
 from SegAnyPETLib.mrml.frames import Node, gridFromVolumeNode, lpsFromRAS
 from SegAnyPETLib.mrml.lesion import Lesion
 from SegAnyPETLib.mrml.lesion_book import LesionBook
@@ -264,6 +264,7 @@ class LesionEditor(FollowingEditor):
             msg = f"Expected one of {', '.join(OVERLAP_RULES)}; found {rule!r}."
             raise PromptError(msg)
         self._context.overlap = rule
+        self.parameterNode.SetParameter(OVERLAP, rule)
 
     @property
     def rows(self) -> tuple[LesionRow, ...]:

@@ -69,6 +69,7 @@ class Child:
         self._attached: AttachedImage | None = None
         self._unclosed: list[AttachedImage] = []
         self._client_pid = 0
+        self._told_device = ""
 
     def run(self) -> int:
         """Answer until the client closes the pipe; the exit code when the child cannot even begin."""
@@ -82,11 +83,16 @@ class Child:
             self._say(Frame("unavailable", error_to_fields(error)))
             return 1
         self._lesions = Lesions(model)
-        spec_name = str(getattr(model.spec, "name", name))
-        where = str(getattr(model, "device", device))
-        self._say(Frame("ready", {"model": spec_name, "device": where, "seconds": time.perf_counter() - started}))
+        self._tell_where("ready", model, seconds=time.perf_counter() - started)
         while True:
             self._serve(self._inbox.get())
+            if str(model.device) != self._told_device:  # a graphics card without memory left: it went on elsewhere
+                self._tell_where("moved", model, seconds=0.0)
+
+    def _tell_where(self, kind: str, model: Any, *, seconds: float) -> None:  # whatever was loaded
+        """Which model it is and on which device."""
+        self._told_device = str(model.device)
+        self._say(Frame(kind, {"model": str(model.spec.name), "device": self._told_device, "seconds": seconds}))
 
     def _greeted(self) -> tuple[str, str]:
         """The model and the device the client wants.

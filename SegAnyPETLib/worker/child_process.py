@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import queue
-import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 from SegAnyPETLib.errors import WorkerError
 from SegAnyPETLib.worker.frames import Frame, read_frame, write_frame
+from SegAnyPETLib.worker.python_command import no_console, python_command, python_environment
 
 GRACE_S = 2.0  # to end after its input was closed; a call of the network may not be interrupted for as long
 LINES_KEPT = 20
@@ -40,8 +37,7 @@ class Ending:
 
 def default_command() -> list[str]:
     """How the engine is started: Slicer's Python inside of Slicer, else the Python that runs this."""
-    python = shutil.which("PythonSlicer") or sys.executable  # inside of Slicer sys.executable may be Slicer itself
-    return [python, "-P", "-m", "SegAnyPETLib.worker"]  # -P: nothing is imported from the current folder
+    return python_command("SegAnyPETLib.worker")
 
 
 class ChildProcess:
@@ -118,15 +114,13 @@ class ChildProcess:
         return Ending(reason or _how_it_ended(code), tuple(self._last_lines))
 
     def _start(self) -> subprocess.Popen[bytes]:
-        library = Path(__file__).resolve().parents[2]
-        paths = [str(library), *filter(None, [os.environ.get("PYTHONPATH")])]
         self._process = subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **self._environment},
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # Windows would open a console
+            env={**python_environment(), **self._environment},
+            creationflags=no_console(),
             start_new_session=True,  # Ctrl+C in the terminal Slicer was started from is not for the engine
         )
         return self._process

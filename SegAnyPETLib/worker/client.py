@@ -339,7 +339,9 @@ class EngineClient:
             hello = {"protocol": PROTOCOL, "version": __version__, "pid": os.getpid()}
             child.send(Frame("hello", {**hello, "model": self._model, "device": self._device}))
             conversation = Conversation(
-                ready=partial(self._child_is_ready, child), answered=partial(self._child_answered, child)
+                ready=partial(self._child_is_ready, child),
+                moved=partial(self._child_moved, child),
+                answered=partial(self._child_answered, child),
             )
             ending = child.run(conversation.received)
             with self._lock:
@@ -354,6 +356,11 @@ class EngineClient:
             if self._image is not None:
                 child.send(partial(self._image_frame, self._image))
             self._give_next()
+
+    def _child_moved(self, child: ChildProcess, event: EngineReady) -> None:
+        with self._lock:
+            if child is self._child:
+                self._events.append(event)
 
     def _child_answered(self, child: ChildProcess, frame: Frame) -> None:
         number = number_of(frame)

@@ -12,18 +12,25 @@ from SegAnyPETLib.worker.messages import error_from_fields, understood
 
 
 class Conversation:
-    """First ``hello``; then ``ready`` or ``unavailable``; then answers.
+    """First ``hello``; then ``ready`` or ``unavailable``; then answers, and ``moved`` when it changed the device.
 
     Args:
         ready: Called when the model is loaded.
+        moved: Called when the model went to another device.
         answered: Called with each frame that answers a request.
 
     Attributes:
         is_hopeless: Another child would say the same, so that none should be started.
     """
 
-    def __init__(self, *, ready: Callable[[EngineReady], None], answered: Callable[[Frame], None]) -> None:
-        self._ready, self._answered = ready, answered
+    def __init__(
+        self,
+        *,
+        ready: Callable[[EngineReady], None],
+        moved: Callable[[EngineReady], None],
+        answered: Callable[[Frame], None],
+    ) -> None:
+        self._ready, self._moved, self._answered = ready, moved, answered
         self._version: str | None = None
         self.is_hopeless = False
 
@@ -37,6 +44,8 @@ class Conversation:
             self._version = self._checked_hello(frame)
         elif frame.kind == "ready":
             self._ready(self._ready_event(frame, self._version))
+        elif frame.kind == "moved":
+            self._moved(self._ready_event(frame, self._version))
         elif frame.kind == "unavailable":
             self.is_hopeless = True
             raise WorkerError(str(error_from_fields(frame.fields)))

@@ -112,6 +112,10 @@ def add_segmentation(scene, volume, masks=(), *, name="Segmentation"):
 
 def read_segment(node, segment_id, volume):
     """A segment on the volume's grid, by Slicer's own export."""
+    own = slicer.vtkOrientedImageData()
+    node.GetBinaryLabelmapRepresentation(segment_id, own)
+    if own.IsEmpty() or own.GetScalarRange()[1] == 0:  # Slicer 5.12 cannot resample what holds no voxel, and raises
+        return np.zeros(slicer.util.arrayFromVolume(volume).shape, dtype=bool)
     mask = slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, volume).astype(bool)
     for display in slicer.util.getNodesByClass("vtkMRMLLabelMapVolumeDisplayNode"):
         if display.GetDisplayableNode() is None:  # Slicer 5.12 leaves it behind with each export

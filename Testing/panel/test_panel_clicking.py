@@ -203,6 +203,35 @@ def test_unsure_places_are_shown_and_hidden(a_desk):
     assert not composite.GetForegroundVolumeID()
 
 
+def test_the_key_for_the_least_sure_place_shows_it_in_all_slices(a_desk):
+    a_desk.press("A")
+    a_desk.click(MIDDLE)
+    (row,) = a_desk.editor.rows
+    left, posterior, superior = row.hint.lps_mm
+    a_desk.press("W")
+    for name in ("Red", "Green", "Yellow"):
+        x, y, away = a_desk.desktop.view(name).pixel((-left, -posterior, superior))
+        view = a_desk.desktop.view(name).view
+        assert (x, y) == pytest.approx((view.width / 2, view.height / 2), abs=2)
+        assert away == pytest.approx(0, abs=0.1)
+    assert "W" in a_desk.ui.hintLabel.text
+
+
+def test_the_overlap_rule_and_unsure_places_after_a_saved_scene_was_opened(a_desk, tmp_path):
+    a_desk.press("A")
+    a_desk.click(MIDDLE)
+    a_desk.ui.overlapSelector.setCurrentIndex(2)
+    a_desk.desktop.saveScene(tmp_path / "saved.mrb")
+    a_desk.desktop.closeScene()
+    a_desk.editor.overlap = "keep"
+    a_desk.desktop.openScene(tmp_path / "saved.mrb")
+    a_desk.desktop.process()
+    assert (a_desk.editor.overlap, a_desk.ui.overlapSelector.currentIndex) == ("lock", 2)
+    a_desk.desktop.wait_until(lambda: a_desk.ui.uncertaintyButton.enabled)  # once it is measured
+    a_desk.press("U")
+    assert "after its next click" in a_desk.ui.hintLabel.text
+
+
 def test_lesions_are_surfaces_in_3d_until_that_is_switched_off(a_desk):
     a_desk.press("A")
     a_desk.click(MIDDLE)

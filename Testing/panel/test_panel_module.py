@@ -71,7 +71,7 @@ def test_keys_act_only_while_the_module_is_shown(a_desk):
 def test_every_key_is_listed_in_the_panel(a_desk):
     shortcuts = importlib.import_module("SegAnyPETPanels.Shortcuts")
     listed = shortcuts.keys()
-    assert len(listed) == 7
+    assert len(listed) == 8
     for key in listed:
         assert f"<b>{key.sequence}</b>" in a_desk.ui.keysLabel.text
         assert key.text in a_desk.ui.keysLabel.text

@@ -21,7 +21,7 @@ SIZE = 32
 class GatedBallModel:
     """The union of balls around positive points, less those around negative ones."""
 
-    def __init__(self, gate=None, *, memory_hungry=False):
+    def __init__(self, gate=None, *, memory_hungry=False, device="cpu"):
         self.gate = gate
         self.memory_hungry = memory_hungry
         preprocessing = SimpleNamespace(
@@ -36,7 +36,7 @@ class GatedBallModel:
             first_looks=1,
         )
         self.spec = SimpleNamespace(name="balls", preprocessing=preprocessing)
-        self.device = "cpu"
+        self.device = device
 
     def encode(self, volume):
         if self.gate is not None:
@@ -48,6 +48,7 @@ class GatedBallModel:
     def decode(self, embedding, *, points=None, mask_logits=None):
         import torch
 
+        self.device = "cpu"  # as a model does whose graphics card has no memory left
         coords, labels = points
         if self.gate is not None:
             with (self.gate / "decoded").open("ab") as file:
@@ -88,6 +89,7 @@ def main():
     parser.add_argument("gate", type=Path)
     parser.add_argument("--unloadable", action="store_true")
     parser.add_argument("--memory-hungry", action="store_true")
+    parser.add_argument("--device", default="cpu", help="where the model says it is until it decodes")
     options = parser.parse_args()
 
     def load_model(name, *, device):
@@ -101,7 +103,7 @@ def main():
 
             torch.set_num_threads(1)
             limit_memory(2**30)
-        return GatedBallModel(options.gate, memory_hungry=options.memory_hungry)
+        return GatedBallModel(options.gate, memory_hungry=options.memory_hungry, device=options.device)
 
     from SegAnyPETLib.worker import serve
 

@@ -183,6 +183,16 @@ def test_a_child_short_of_memory_refuses_the_request_and_answers_the_next(make_e
     assert only(wait_for(engine, LesionPredicted), LesionPredicted)[0].packed.voxel_count > 0
 
 
+def test_a_model_that_leaves_its_device_says_where_it_went(make_engine, an_image):
+    engine = make_engine("--device", "cuda:0")
+    engine.set_image(an_image)
+    engine.predict("a", [Point(middle_of(an_image))])
+    events = wait_for(engine, EngineReady, count=2)
+    engine.predict("a", [Point(middle_of(an_image, 3))])
+    events += wait_for(engine, LesionPredicted)
+    assert [event.device for event in only(events, EngineReady)] == ["cuda:0", "cpu"]  # told once
+
+
 def test_an_image_for_which_there_is_no_shared_memory_is_refused_with_the_reason(an_engine, an_image, monkeypatch):
     an_engine.predict("a", [])
 
