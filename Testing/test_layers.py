@@ -31,13 +31,14 @@ LAYERS = {
     "worker": 7,
     "mrml": 8,
     "batch": 8,
+    "finetune": 8,
     "calibration": 8,
     "cli": 9,
     "__main__": 10,
     "__init__": 10,
 }
 ALLOWED_BY_MODEL = {"errors", "model", "version"}
-MAY_IMPORT_TORCH_AT_ONCE = {"model", "pretrain"}
+MAY_IMPORT_TORCH_AT_ONCE = {"model", "pretrain", "finetune"}
 SLICER_MODULES = {"slicer", "vtk", "qt", "ctk", "vtkmodules", "MRMLCore"}
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "core", "tools"}
 LONGEST_FILE = 600

@@ -1,0 +1,55 @@
+"""What a step of training looks at: crops with a label somebody drew, careful or careless."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledCrop:
+    """One crop.
+
+    Attributes:
+        suv: (D, H, W) float32, SUV.
+        label: (D, H, W) bool, as it was drawn; at least one voxel.
+        spacing_mm: Isotropic voxel size.
+        case: Whose it is; the number of the case in its cohort.
+    """
+
+    suv: NDArray[np.float32]
+    label: NDArray[np.bool_]
+    spacing_mm: float
+    case: int
+
+    @property
+    def spacing_kji_mm(self) -> tuple[float, float, float]:
+        """The same along each axis."""
+        return (self.spacing_mm,) * 3
+
+
+class CropSource(Protocol):
+    """Draws crops of a cohort."""
+
+    def careful(self, rng: np.random.Generator, count: int) -> list[LabelledCrop]:
+        """So many crops of carefully labelled cases."""
+
+    def careless(self, rng: np.random.Generator, count: int) -> list[LabelledCrop]:
+        """So many crops of carelessly labelled cases."""
+
+
+def to_volumes(crops: Sequence[LabelledCrop], device: torch.device) -> Tensor:
+    """ln(1 + SUV), (B, 1, D, H, W) float32, as `model.lite` wants it."""
+    suv = torch.from_numpy(np.stack([crop.suv for crop in crops]))[:, None]
+    return torch.log1p(suv.clamp(0, 100)).float().to(device)
+
+
+def to_masks(masks: Sequence[NDArray[np.generic]], device: torch.device) -> Tensor:
+    """Masks or weights (B, 1, D, H, W) float32."""
+    return torch.from_numpy(np.stack(masks).astype(np.float32))[:, None].to(device)

@@ -1,0 +1,172 @@
+"""Repairing careless labels: where a confident ensemble disagrees, and by how much a cohort draws too large or small.
+
+Cross prompting gives an ensemble; where it is sure, it replaces the label, and elsewhere the label stays, moved by the
+offset that the whole cohort shows against the careful cases. What is replaced counts fully, the rest by half. How far
+the repaired label is believed at all depends on how much the cohort, or this case, is off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from SegAnyPETLib.finetune.config import CPCLConfig
+from SegAnyPETLib.finetune.ensemble import Ensemble
+from SegAnyPETLib.finetune.signed_distance import Spacing, border_voxels, shifted_mask, signed_distance_mm
+
+Verdict = Literal["used", "doubtful", "left out"]
+DOUBTFUL_WEIGHT = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class RectifiedLabel:
+    """What to learn from instead of a careless label.
+
+    Attributes:
+        target: (K, J, I) bool.
+        weight: (K, J, I) float32, 1 where the ensemble was sure, one half elsewhere.
+        belief: 0: learn from the label as it is; 1: learn from `target`. Between them both are learned, in shares.
+        verdict: ``doubtful`` where the volume changed by more than a factor of three (weights are then a quarter),
+            ``left out`` where label and ensemble hardly overlap: a person should look.
+        changed: Share of the label's voxels, by number, in which the target differs from it.
+    """
+
+    target: NDArray[np.bool_]
+    weight: NDArray[np.float32]
+    belief: float
+    verdict: Verdict
+    changed: float
+
+
+def label_offset_mm(
+    label: NDArray[np.bool_], teacher: NDArray[np.bool_], *, spacing_kji_mm: Spacing, limit_mm: float
+) -> float | None:
+    """By how much the label's border lies outside the teacher's, in mm; None where either has no border.
+
+    The mean of the label's signed distance over the voxels on both sides of the teacher's border, less the same of the
+    teacher's own, so that equal masks have an offset of 0. Each voxel counts at most `limit_mm`: a missing part is no
+    offset.
+    """
+    if not _has_border(label) or not _has_border(teacher):
+        return None
+    at = border_voxels(teacher)
+    theirs = signed_distance_mm(label, spacing_kji_mm=spacing_kji_mm)[at]
+    own = signed_distance_mm(teacher, spacing_kji_mm=spacing_kji_mm)[at]
+    return float(np.clip(theirs - own, -limit_mm, limit_mm).mean())
+
+
+def belief_in_offset(offset_mm: float, config: CPCLConfig) -> float:
+    """How far labels with this offset should be repaired: 0 within the dead zone, towards 1 for large ones."""
+    beyond = max(abs(offset_mm) - config.offset_dead_zone_mm, 0.0)
+    return float(-np.expm1(-((beyond / config.offset_scale_mm) ** 2)))
+
+
+def belief_in_disagreement(disagreement: float, config: CPCLConfig) -> float:
+    """The same for one case, from the share of sure voxels that its label contradicts beyond what careful ones do."""
+    beyond = max(disagreement - config.disagreement_dead_zone, 0.0)
+    return float(-np.expm1(-((beyond / config.disagreement_scale) ** 2)))
+
+
+def disagreement(label: NDArray[np.bool_], ensemble: Ensemble, *, spacing_kji_mm: Spacing, config: CPCLConfig) -> float:
+    """Voxels near the label of which the ensemble is sure and which the label has otherwise, over the label's size."""
+    sure = ensemble.total_bits < config.sure_below_bits
+    near = _near(label | (ensemble.mean > 0.5), spacing_kji_mm, config)
+    wrong = sure & near & (label != (ensemble.mean > 0.5))
+    return float(wrong.sum() / max(int(label.sum()), int((ensemble.mean > 0.5).sum()), 1))
+
+
+def rectify(
+    label: NDArray[np.bool_],
+    ensemble: Ensemble,
+    *,
+    offset_mm: float,
+    excess_disagreement: float,
+    spacing_kji_mm: Spacing,
+    config: CPCLConfig,
+) -> RectifiedLabel:
+    """Repair one careless label.
+
+    Args:
+        label: As it was drawn, (K, J, I), with at least one voxel.
+        ensemble: Of the teacher's answers to prompts made from the label.
+        offset_mm: Of the whole cohort against the careful cases, positive where its labels are too large.
+        excess_disagreement: Of this case, beyond what careful cases have.
+        spacing_kji_mm: Voxel size along k, j, i.
+        config: Thresholds.
+    """
+    teacher = ensemble.mean > 0.5
+    moved = label
+    if _has_border(label) and offset_mm:
+        shrunk = shifted_mask(label, outward_mm=-offset_mm, spacing_kji_mm=spacing_kji_mm)
+        moved = shrunk if shrunk.sum() >= config.smallest_voxels else label
+    sure = (ensemble.total_bits < config.sure_below_bits) & _near(label | teacher, spacing_kji_mm, config)
+    target = np.where(sure, teacher, moved)
+    if target.sum() < config.smallest_voxels:
+        target, sure = moved, np.zeros_like(sure)
+    verdict, weight = _verdict(label, teacher, target, sure, config)
+    belief = max(belief_in_offset(offset_mm, config), belief_in_disagreement(excess_disagreement, config))
+    changed = float((target != label).sum() / max(int(label.sum()), 1))
+    return RectifiedLabel(target, weight, belief, verdict, changed)
+
+
+class CohortOffset:
+    """The offset of the careless labels against the careful ones, from the newest cases that were looked at."""
+
+    def __init__(self, config: CPCLConfig) -> None:
+        self._config = config
+        self.careful: list[tuple[float, float]] = []
+        self.careless: list[tuple[float, float]] = []
+
+    def add(self, *, is_careful: bool, offset_mm: float | None, disagreement: float) -> None:
+        """Note what one label is off against the teacher; nothing where it has no border."""
+        if offset_mm is None:
+            return
+        kept = self.careful if is_careful else self.careless
+        kept.append((offset_mm, disagreement))
+        del kept[: -self._config.cases_remembered]
+
+    @property
+    def mm(self) -> float:
+        """Mean of the careless less mean of the careful, drawn towards 0 by its own standard error."""
+        if min(len(self.careful), len(self.careless)) < self._config.fewest_cases:
+            return 0.0
+        careful, careless = (np.array([mm for mm, _ in kept]) for kept in (self.careful, self.careless))
+        difference = float(careless.mean() - careful.mean())
+        error = float(np.sqrt(careful.var(ddof=1) / len(careful) + careless.var(ddof=1) / len(careless)))
+        return float(np.sign(difference) * max(abs(difference) - self._config.standard_errors * error, 0.0))
+
+    def excess(self, disagreement: float) -> float:
+        """A case's disagreement beyond that of careful cases: beyond the highest tenth of them."""
+        known = [value for _, value in self.careful]
+        return disagreement - (float(np.quantile(known, 0.9)) if known else 0.0)
+
+
+def _verdict(
+    label: NDArray[np.bool_],
+    teacher: NDArray[np.bool_],
+    target: NDArray[np.bool_],
+    sure: NDArray[np.bool_],
+    config: CPCLConfig,
+) -> tuple[Verdict, NDArray[np.float32]]:
+    weight = np.where(sure, 1.0, 0.5).astype(np.float32)
+    both = int((label & teacher).sum())
+    if 2 * both < config.least_overlap * (int(label.sum()) + int(teacher.sum())):
+        return "left out", np.zeros_like(weight)
+    ratio = target.sum() / max(int(label.sum()), 1)
+    if not 1 / config.largest_volume_ratio <= ratio <= config.largest_volume_ratio:
+        return "doubtful", weight * np.float32(DOUBTFUL_WEIGHT)
+    return "used", weight
+
+
+def _near(mask: NDArray[np.bool_], spacing: Spacing, config: CPCLConfig) -> NDArray[np.bool_]:
+    if not mask.any():
+        return mask
+    return np.asarray(ndimage.distance_transform_edt(~mask, sampling=spacing) <= config.near_mm)
+
+
+def _has_border(mask: NDArray[np.bool_]) -> bool:
+    return bool(mask.any() and not mask.all())

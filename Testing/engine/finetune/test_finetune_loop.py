@@ -1,0 +1,183 @@
+"""The losses against hand-made values and MONAI, and the loop on a network of a few weights."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from monai.losses import DiceLoss
+from torch import nn
+
+from SegAnyPETLib.errors import ModelError
+from SegAnyPETLib.finetune.config import CPCLConfig, FineTuneConfig
+from SegAnyPETLib.finetune.crops import LabelledCrop
+from SegAnyPETLib.finetune.loop import learning_rate, start, train
+from SegAnyPETLib.finetune.losses import consistency, ramp, weighted_dice_ce
+from SegAnyPETLib.finetune.prompt_sets import FollowingClicks, sample_prompt_set, to_points
+
+CPU = torch.device("cpu")
+
+
+class FewWeights(nn.Module):
+    """Logits from intensity and the nearness of the clicks."""
+
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Conv3d(3, 1, 3, padding=1)
+        torch.manual_seed(3)
+        nn.init.normal_(self.mix.weight, std=0.1)
+        nn.init.zeros_(self.mix.bias)
+
+    def encode(self, volume):
+        return volume
+
+    def decode(self, embedding, *, points, mask_logits):
+        coords, labels = points
+        axes = torch.meshgrid(*[torch.arange(n, dtype=torch.float32) for n in embedding.shape[2:]], indexing="ij")
+        index = torch.stack(axes, dim=-1)
+        squared = ((index[None, None] - coords[:, :, None, None, None, :3]) ** 2).sum(-1)
+        near = (torch.exp(-squared / 20) * (labels == 1)[:, :, None, None, None]).amax(1, keepdim=True)
+        previous = torch.zeros_like(embedding) if mask_logits is None else mask_logits.sigmoid()
+        return self.mix(torch.cat([embedding, near, previous], dim=1)), None
+
+
+class Balls:
+    """Bright balls; the careless labels are too large."""
+
+    def _crop(self, rng, extra):
+        k, j, i = np.ogrid[:10, :12, :14]
+        centre = np.array([4.5, 5.5, 6.5]) + rng.uniform(-1, 1, 3)
+        away = np.sqrt((k - centre[0]) ** 2 + (j - centre[1]) ** 2 + (i - centre[2]) ** 2)
+        suv = np.where(away <= 2.5, 6.0, 1.0) + rng.normal(0, 0.2, away.shape)
+        return LabelledCrop(suv.astype(np.float32), away <= 2.5 + extra, 4.0, 0)
+
+    def careful(self, rng, count):
+        return [self._crop(rng, 0.0) for _ in range(count)]
+
+    def careless(self, rng, count):
+        return [self._crop(rng, 1.5) for _ in range(count)]
+
+
+def config(**changes):
+    values = {"steps": 8, "batch": 4, "learning_rate": 1e-2, "warm_up_steps": 1, "max_clicks": 2, **changes}
+    return FineTuneConfig(**values)
+
+
+def trained(**changes):
+    settings = config(**changes)
+    state = start(FewWeights(), settings)
+    return train(state, Balls(), settings, device=CPU), state
+
+
+def test_the_loss_with_even_weights_is_monais_dice_and_torchs_cross_entropy():
+    rng = torch.Generator().manual_seed(1)
+    logits, target = torch.randn(2, 1, 4, 5, 6, generator=rng), (torch.rand(2, 1, 4, 5, 6, generator=rng) > 0.7).float()
+    dice = DiceLoss(sigmoid=True, squared_pred=True, smooth_nr=1e-5, smooth_dr=1e-5, reduction="none")(logits, target)
+    entropy = nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none").flatten(1).mean(1)
+    torch.testing.assert_close(weighted_dice_ce(logits, target), dice.flatten() + entropy)
+
+
+def test_the_weighted_loss_by_hand():
+    logits, target = torch.zeros(1, 1, 1, 1, 2), torch.tensor([[[[[1.0, 0.0]]]]])
+    weight = torch.tensor([[[[[1.0, 0.5]]]]])
+    # p = 1/2: both = 1 * 1/2; squares = 1 * (1/4 + 1) + 1/2 * 1/4 = 1.375; cross-entropy ln 2 weighted 1 and 1/2.
+    expected = (1 - 1.0 / 1.375) + math.log(2) * 1.5 / 2
+    assert weighted_dice_ce(logits, target, weight).item() == pytest.approx(expected, abs=1e-4)
+    assert weighted_dice_ce(logits, target, torch.zeros_like(weight)).item() == 0
+
+
+def test_consistency_by_hand():
+    answer = consistency(torch.zeros(1, 1, 1, 1, 2), torch.tensor([[[[[0.5, 0.9]]]]]))
+    assert answer.item() == pytest.approx(0.08)
+
+
+def test_careless_cases_come_in_after_the_warm_up():
+    shares = [ramp(step, steps=100, warm_up_share=0.25, ramp_share=0.3) for step in (0, 24, 25, 40, 55, 99)]
+    np.testing.assert_allclose(shares, [0, 0, math.exp(-5), math.exp(-1.25), 1, 1])
+
+
+def test_the_rate_rises_and_falls_to_a_tenth():
+    settings = config(steps=100, warm_up_steps=10, learning_rate=1.0)
+    rates = [learning_rate(settings, step) for step in (0, 9, 50, 99)]
+    np.testing.assert_allclose(rates, [0.1, 1.0, 0.55, 0.1], atol=0.03)
+
+
+def test_prompt_sets_lie_inside_the_mask_and_in_the_shell_around_it():
+    mask = np.zeros((20, 22, 24), dtype=bool)
+    mask[8:13, 9:14, 10:15] = True
+    from scipy import ndimage
+
+    away = ndimage.distance_transform_edt(~mask)
+    seen = set()
+    for seed in range(40):
+        placed = sample_prompt_set(np.random.default_rng(seed), mask)
+        seen.add(tuple(sorted(label for _place, label in placed)))
+        for (*kji, _reach), label in placed:
+            distance = away[tuple(int(n) for n in kji)]
+            assert distance == 0 if label else 3 <= distance <= 6
+    assert len(seen) > 6
+
+
+def test_sets_of_different_length_are_filled_with_points_that_are_ignored():
+    coords, labels = to_points([[((1, 2, 3, 0), 1)], [((4, 5, 6, 0), 1), ((7, 8, 9, 2), 0)]], CPU)
+    assert coords.shape == (2, 2, 4)
+    assert labels.tolist() == [[1, -1], [1, 0]]
+
+
+def test_following_clicks_correct_the_error():
+    mask = np.zeros((10, 10, 10), dtype=bool)
+    mask[3:7, 3:7, 3:7] = True
+    clicks = FollowingClicks([np.random.default_rng(2)], [mask], [mask.astype(np.float32)])
+    clicks.correct(np.zeros((1, 10, 10, 10), dtype=bool))
+    (place, label) = clicks.sets[0][1]
+    assert label == 1
+    assert mask[tuple(int(n) for n in place[:3])]
+
+
+@pytest.mark.parametrize("method", ["hq", "plain", "cpcl"])
+def test_every_method_learns_balls_from_their_labels_and_twice_the_same(method):
+    weights, state = trained(method=method, steps=40)
+    again, _ = trained(method=method, steps=40)
+    assert state.history[-1]["loss"] < state.history[0]["loss"]
+    for name, value in weights.items():
+        assert torch.equal(value, again[name])
+
+
+def test_before_the_careless_cases_come_in_cpcl_is_learning_from_careful_ones():
+    ours, _ = trained(method="cpcl", batch=4, cpcl=CPCLConfig(warm_up_share=1.0))
+    careful, _ = trained(method="hq", batch=2)
+    for name, value in careful.items():
+        assert torch.equal(value, ours[name])
+
+
+def test_the_offset_of_the_careless_labels_is_found_while_training():
+    _, state = trained(method="cpcl", steps=60, learning_rate=5e-2)
+    assert state.history[-1]["offset_mm"] > 1.5  # they are 6 mm too large, in voxels of 4 mm
+    assert state.history[-1]["belief"] > 0.5
+
+
+def test_the_teacher_follows_the_student_but_is_never_taught():
+    settings = config(method="cpcl", steps=6)
+    state = start(FewWeights(), settings)
+    before = copy.deepcopy(state.teacher.state_dict())
+    train(state, Balls(), settings, device=CPU)
+    assert all(parameter.grad is None for parameter in state.teacher.parameters())
+    assert any(not torch.equal(value, before[name]) for name, value in state.teacher.state_dict().items())
+
+
+def test_training_that_was_stopped_goes_on_as_if_it_had_not_been():
+    settings = config(method="cpcl", steps=10)
+    whole = train(start(FewWeights(), settings), Balls(), settings, device=CPU)
+    state = start(FewWeights(), settings)
+    train(state, Balls(), settings, device=CPU, after_step=lambda now: now.step == 4)
+    assert state.step == 4
+    rest = train(state, Balls(), settings, device=CPU)
+    for name, value in whole.items():
+        assert torch.equal(value, rest[name])
+
+
+@pytest.mark.parametrize("changes", [{"method": "magic"}, {"steps": 0}, {"method": "cpcl", "batch": 1}])
+def test_settings_that_cannot_be_used_are_refused(changes):
+    with pytest.raises(ModelError, match="Expected"):
+        config(**changes)
