@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SegAnyPETLib.cli.study import Study
+from SegAnyPETLib.data.segment import PALETTE_RGB
 from SegAnyPETLib.errors import InputError, OutputError
 from SegAnyPETLib.version import __version__
 
@@ -21,17 +22,6 @@ if TYPE_CHECKING:
     from SegAnyPETLib.session import Point
     from SegAnyPETLib.session.prompts import Prompt
     from SegAnyPETLib.suv import LesionMeasures
-
-PALETTE_RGB = (
-    (0.90, 0.25, 0.20),
-    (0.20, 0.55, 0.90),
-    (0.25, 0.75, 0.35),
-    (0.95, 0.70, 0.15),
-    (0.65, 0.40, 0.85),
-    (0.15, 0.75, 0.75),
-    (0.95, 0.50, 0.65),
-    (0.60, 0.60, 0.25),
-)
 
 
 @dataclass(frozen=True)

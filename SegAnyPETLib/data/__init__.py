@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from SegAnyPETLib.data.atomic import write_atomically
+    from SegAnyPETLib.data.ct_series import CTSeries, open_ct_series
+    from SegAnyPETLib.data.deidentify import deidentify_file
+    from SegAnyPETLib.data.dicom_seg_input import read_dicom_seg
     from SegAnyPETLib.data.dicom_seg_output import write_dicom_seg
     from SegAnyPETLib.data.nifti_output import write_mask_nifti, write_volume_nifti
     from SegAnyPETLib.data.pet_header import PETHeader, SliceHeader
-    from SegAnyPETLib.data.pet_series import PETSeries, list_pet_series, read_pet_series
+    from SegAnyPETLib.data.pet_series import PETSeries, list_pet_series, read_pet_files, read_pet_series
+    from SegAnyPETLib.data.rtstruct_input import read_rtstruct
     from SegAnyPETLib.data.rtstruct_output import write_rtstruct
     from SegAnyPETLib.data.seg_nrrd_output import write_seg_nrrd
     from SegAnyPETLib.data.segment import Algorithm, Code, Segment, Terminology
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Algorithm": "segment",
+    "CTSeries": "ct_series",
     "Code": "segment",
     "PETHeader": "pet_header",
     "PETSeries": "pet_series",
@@ -29,8 +34,13 @@ _HOMES = {
     "SeriesSummary": "series_choice",
     "SliceHeader": "pet_header",
     "Terminology": "segment",
+    "deidentify_file": "deidentify",
     "list_pet_series": "pet_series",
+    "open_ct_series": "ct_series",
+    "read_dicom_seg": "dicom_seg_input",
+    "read_pet_files": "pet_series",
     "read_pet_series": "pet_series",
+    "read_rtstruct": "rtstruct_input",
     "read_volume_file": "volume_file",
     "write_atomically": "atomic",
     "write_dicom_seg": "dicom_seg_output",
@@ -42,6 +52,7 @@ _HOMES = {
 
 __all__ = [
     "Algorithm",
+    "CTSeries",
     "Code",
     "PETHeader",
     "PETSeries",
@@ -49,8 +60,13 @@ __all__ = [
     "SeriesSummary",
     "SliceHeader",
     "Terminology",
+    "deidentify_file",
     "list_pet_series",
+    "open_ct_series",
+    "read_dicom_seg",
+    "read_pet_files",
     "read_pet_series",
+    "read_rtstruct",
     "read_volume_file",
     "write_atomically",
     "write_dicom_seg",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -70,14 +70,21 @@ def candidate_files(folder: Path) -> list[Path]:
         DICOMError: The folder cannot be listed.
     """
     failed: list[OSError] = []
-    found: list[Path] = []
-    for root, folders, names in os.walk(folder, onerror=failed.append):
-        folders.sort()
-        found += [Path(root, name) for name in sorted(names) if not name.startswith("._")]
+    found = list(files_below(folder, failed=failed))
     if failed and not found:
         msg = f"Folder {folder} cannot be listed: {failed[0]}. Check the path and its permissions."
         raise DICOMError(msg)
-    return [path for path in found if path.is_file()]
+    return found
+
+
+def files_below(folder: Path, *, failed: list[OSError]) -> Iterator[Path]:
+    """The files of `candidate_files` one after the other; what cannot be listed is appended to `failed`."""
+    for root, folders, names in os.walk(folder, onerror=failed.append):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(root, name)
+            if not name.startswith("._") and path.is_file():
+                yield path
 
 
 def has_dicom_magic(path: Path) -> bool:
@@ -93,6 +100,21 @@ def has_dicom_magic(path: Path) -> bool:
 def looks_like_dicom_name(path: Path) -> bool:
     """True when the file's name says it is DICOM."""
     return path.suffix.lower() in _DICOM_SUFFIXES
+
+
+def read_header_if_dicom(path: Path) -> FileDataset | None:
+    """The header of a DICOM file, see `read_header`; None for a file that does not claim to be DICOM.
+
+    Raises:
+        DICOMError: The file is named like DICOM but is none, or `read_header` cannot read it.
+        OSError: The file cannot be opened.
+    """
+    if has_dicom_magic(path):
+        return read_header(path)
+    if looks_like_dicom_name(path):
+        msg = "is named like DICOM but has no DICM at byte 128"
+        raise DICOMError(msg)
+    return None
 
 
 def read_header(path: Path) -> FileDataset:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.uid import UID
 
 from SegAnyPETLib.data.atomic import write_atomically
 from SegAnyPETLib.data.nifti_output import require_ending
 from SegAnyPETLib.data.segment import Algorithm, Code, Segment, given_segments, require_segments
 from SegAnyPETLib.data.source_images import read_source_images
+from SegAnyPETLib.data.written_identity import derived_uid, new_uid_unless, one_dicom_value, stamp_times
 from SegAnyPETLib.errors import DICOMError
 from SegAnyPETLib.version import __version__
 
@@ -34,12 +38,16 @@ def write_dicom_seg(
     source: PETSeries,
     label: str | None = None,
     segments: Sequence[Segment] | None = None,
+    series_instance_uid: str | None = None,
+    sop_instance_uid: str | None = None,
+    written_at: datetime | None = None,
 ) -> Path:
     """Write one mask, or several segments, as a binary DICOM SEG on the grid of its source series.
 
     Each segment is one lesion with its label, colour, SNOMED codes, algorithm, tracking identifier and UID; the type is
     SEMIAUTOMATIC unless its algorithm says that nobody steered it. Segments may overlap. Frames without a voxel are
-    left out; the others refer to their source image.
+    left out; the others refer to their source image. A backslash in a label, which DICOM cannot hold, becomes a slash.
+    With both UIDs and the time given, the same segments give the same bytes.
 
     Args:
         path: Ends in .dcm.
@@ -47,6 +55,10 @@ def write_dicom_seg(
         source: The series as read; its files must still be where they were.
         label: Name of the one lesion, by default ``Lesion``.
         segments: Instead of `mask` and `label`: one per lesion.
+        series_instance_uid: Of the new series; a random one by default.
+        sop_instance_uid: Of the new object; a random one by default. Where it is given, segments without a tracking
+            UID get one derived from it.
+        written_at: When it was made, by default now.
 
     Raises:
         GeometryError: A mask does not fit the series.
@@ -66,8 +78,28 @@ def write_dicom_seg(
         images = read_source_images(source, result="SEG")
         if source.is_multiframe:
             planes = _in_frame_order(planes, source, images[0])
-        _segmentation(images, planes, chosen).save_as(temporary, enforce_file_format=True)
+        if sop_instance_uid is not None:
+            chosen = tuple(_tracked(segment, sop_instance_uid, n) for n, segment in enumerate(chosen, start=1))
+        result = _segmentation(images, planes, chosen)
+        _identify(result, new_uid_unless(series_instance_uid), new_uid_unless(sop_instance_uid))
+        stamp_times(result, written_at or datetime.now(), prefixes=("InstanceCreation", "Content"))
+        result.save_as(temporary, enforce_file_format=True)
     return path
+
+
+def _tracked(segment: Segment, sop_instance_uid: str, number: int) -> Segment:
+    if segment.tracking_uid is not None:
+        return segment
+    return replace(segment, tracking_uid=derived_uid(sop_instance_uid, "tracking", str(number)))
+
+
+def _identify(result: Dataset, series_instance_uid: str, sop_instance_uid: str) -> None:
+    """Set the UIDs, also that of the dimensions, which highdicom makes at random."""
+    result.SeriesInstanceUID = series_instance_uid
+    result.SOPInstanceUID = result.file_meta.MediaStorageSOPInstanceUID = UID(sop_instance_uid)
+    dimensions = derived_uid(sop_instance_uid, "dimensions")
+    for item in (*result.DimensionOrganizationSequence, *result.DimensionIndexSequence):
+        item.DimensionOrganizationUID = dimensions
 
 
 def _in_frame_order(planes: NDArray[np.uint8], source: PETSeries, image: Dataset) -> NDArray[np.uint8]:
@@ -97,6 +129,8 @@ def _segmentation(images: list[Dataset], planes: NDArray[np.uint8], segments: Se
             device_serial_number="none",
             content_label="SEGMENTATION",
             content_description="Lesions segmented on PET",
+            # Labels are Unicode, whatever the source was written in; highdicom refuses the empty first value of it.
+            specific_character_set="ISO_IR 192",
         )
     except (AttributeError, KeyError, ValueError, TypeError) as error:
         msg = (
@@ -105,7 +139,7 @@ def _segmentation(images: list[Dataset], planes: NDArray[np.uint8], segments: Se
         )
         raise DICOMError(msg) from error
     result.SeriesDescription = "SegAnyPET segmentation"
-    result.SpecificCharacterSet = "ISO_IR 192"  # labels are Unicode, whatever the source was written in
+    result.ContentCreatorName = ""  # of type 2, and highdicom leaves it out
     return result
 
 
@@ -117,15 +151,17 @@ def _description(number: int, segment: Segment) -> Any:  # highdicom ships no ty
     terms = segment.terminology
     description = highdicom.seg.SegmentDescription(
         segment_number=number,
-        segment_label=segment.label,
+        segment_label=one_dicom_value(segment.label),
         segmented_property_category=_concept(terms.category),
         segmented_property_type=_concept(terms.type),
         algorithm_type=values.AUTOMATIC if algorithm.is_automatic else values.SEMIAUTOMATIC,
         algorithm_identification=highdicom.AlgorithmIdentificationSequence(
-            name=algorithm.name, family=_concept(ARTIFICIAL_INTELLIGENCE), version=algorithm.version
+            name=one_dicom_value(algorithm.name),
+            family=_concept(ARTIFICIAL_INTELLIGENCE),
+            version=one_dicom_value(algorithm.version),
         ),
         tracking_uid=segment.tracking_uid or highdicom.UID(),
-        tracking_id=segment.label,
+        tracking_id=one_dicom_value(segment.label),
         anatomic_regions=None if terms.region is None else [_concept(terms.region)],
         display_color=highdicom.color.CIELabColor.from_rgb(*(round(255 * part) for part in segment.color_rgb)),
     )
@@ -138,4 +174,4 @@ def _description(number: int, segment: Segment) -> Any:  # highdicom ships no ty
 def _concept(code: Code) -> Any:  # highdicom ships no types
     import highdicom
 
-    return highdicom.sr.CodedConcept(code.value, code.scheme, code.meaning)
+    return highdicom.sr.CodedConcept(code.value, code.scheme, one_dicom_value(code.meaning))

@@ -31,6 +31,7 @@ _MACROS = (
     "PlaneOrientationSequence",
     "PixelValueTransformationSequence",
     "FrameContentSequence",
+    "SegmentIdentificationSequence",
 )
 _UNASSIGNED_SHARED = "UnassignedSharedConvertedAttributesSequence"
 _UNASSIGNED_PER_FRAME = "UnassignedPerFrameConvertedAttributesSequence"
@@ -81,8 +82,13 @@ def read_multiframe(path: Path) -> tuple[NDArray[np.float32], Grid, PETHeader, t
     return values, grid, header, tuple(n + 1 for n in order)
 
 
-def frame_headers(dataset: Dataset, *, name: str) -> list[Dataset]:
+def frame_headers(dataset: Dataset, *, name: str, least: int = 2) -> list[Dataset]:
     """The header of each frame, as a single slice would have written it.
+
+    Args:
+        dataset: A multi-frame object.
+        name: What to call it in messages.
+        least: How many frames it must have; a volume needs two.
 
     Raises:
         InconsistentSeriesError: Frames are not as many as announced.
@@ -90,11 +96,11 @@ def frame_headers(dataset: Dataset, *, name: str) -> list[Dataset]:
     shared = items(dataset, "SharedFunctionalGroupsSequence")[:1]
     per_frame = items(dataset, "PerFrameFunctionalGroupsSequence")
     announced = number(dataset, "NumberOfFrames")
-    if announced is None or announced != len(per_frame) or not 2 <= len(per_frame) <= MOST_FRAMES:
+    if announced is None or announced != len(per_frame) or not least <= len(per_frame) <= MOST_FRAMES:
         msg = (
             f"{name} announces {announced or 'no'} frames in NumberOfFrames (0028,0008) and describes "
-            f"{len(per_frame)} in PerFrameFunctionalGroupsSequence (5200,9230); expected the same number, at least 2. "
-            "Export the series again."
+            f"{len(per_frame)} in PerFrameFunctionalGroupsSequence (5200,9230); expected the same number, at least "
+            f"{least}. Export the series again."
         )
         raise InconsistentSeriesError(msg)
     top: _Elements = {}

@@ -29,6 +29,24 @@ def write_mask_nifti(path: Path | str, mask: NDArray[Any], *, grid: Grid) -> Pat
     return _write(Path(path), as_mask(mask, grid=grid).astype(np.uint8), grid)
 
 
+def write_labels_nifti(path: Path | str, labels: NDArray[np.integer[Any]], *, grid: Grid) -> Path:  # any integers
+    """Write labels (K, J, I), 0 for the background, as unsigned 8 bit, or 16 bit where there are more than 255.
+
+    Raises:
+        GeometryError: The labels do not fit the grid, or are outside 0 to 65535.
+        OutputError: The name does not end in .nii or .nii.gz, or the file cannot be written.
+    """
+    values = np.asarray(labels)
+    highest = int(values.max())
+    if values.shape != grid.shape_kji or int(values.min()) < 0 or highest > np.iinfo(np.uint16).max:
+        msg = (
+            f"Expected labels from 0 to 65535 on the grid, shape (K, J, I) = {grid.shape_kji}; found {values.min()} to "
+            f"{highest}, shape {values.shape}."
+        )
+        raise GeometryError(msg)
+    return _write(Path(path), values.astype(np.uint8 if highest <= np.iinfo(np.uint8).max else np.uint16), grid)
+
+
 def write_volume_nifti(path: Path | str, array: NDArray[Any], *, grid: Grid) -> Path:  # any real dtype
     """Write a scalar volume (K, J, I) as 32 bit float, for example SUVs; NIfTI has no place for their unit.
 
@@ -43,7 +61,7 @@ def write_volume_nifti(path: Path | str, array: NDArray[Any], *, grid: Grid) -> 
     return _write(Path(path), values.astype(np.float32), grid)
 
 
-def _write(path: Path, array: NDArray[Any], grid: Grid) -> Path:  # uint8 or float32
+def _write(path: Path, array: NDArray[Any], grid: Grid) -> Path:  # uint8, uint16 or float32
     require_ending(path, NIFTI_ENDINGS)
     image = sitk.GetImageFromArray(array)
     image.SetSpacing(grid.spacing_ijk_mm)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,13 +80,33 @@ def read_pet_series(path: Path | str, *, series_instance_uid: str | None = None)
     """
     path = Path(path)
     content, wanted = _content_of(path, series_instance_uid)
-    found = choose(content, series_instance_uid=wanted, where=path)
-    notes = _reading_notes(content, found)
-    for note in notes:
-        warnings.warn(note, SegAnyPETWarning, stacklevel=2)
-    if found.summary.is_multiframe:
-        return _from_multiframe(found, notes=notes)
-    return _from_slices(found, notes=notes)
+    return _read_chosen(content, series_instance_uid=wanted, where=path)
+
+
+def read_pet_files(files: Iterable[Path], *, series_instance_uid: str | None = None) -> PETSeries:
+    """Read a PET series from its files, wherever they lie; otherwise as `read_pet_series`.
+
+    Args:
+        files: All files of the series; those of other series and modalities are left aside.
+        series_instance_uid: Which series, where the files are of several.
+
+    Raises:
+        DICOMError: There is no PET series among them, or a file of it cannot be used.
+        MissingTagError: A tag that the geometry or the values need is absent.
+        InconsistentSeriesError: As `read_pet_series`; also any file that cannot be read, as it may be a slice.
+
+    Warns:
+        SegAnyPETWarning: Slices are fewer than announced.
+    """
+    content = scan(files)
+    if content.unreadable:
+        first = content.unreadable[0]
+        msg = (
+            f"Expected files that can be read; found {len(content.unreadable)} that cannot, for example {first.path}: "
+            f"{first.reason}. Put them back or copy them again."
+        )
+        raise InconsistentSeriesError(msg)
+    return _read_chosen(content, series_instance_uid=series_instance_uid, where="the files given")
 
 
 def list_pet_series(path: Path | str) -> tuple[SeriesSummary, ...]:
@@ -121,6 +142,16 @@ def _content_of(path: Path, series_instance_uid: str | None) -> tuple[FolderCont
         msg = f"Expected a PET image (Modality PT); {path} is of modality {text(dataset, 'Modality')}. Choose another."
         raise DICOMError(msg)
     return content, uid
+
+
+def _read_chosen(content: FolderContent, *, series_instance_uid: str | None, where: Path | str) -> PETSeries:
+    found = choose(content, series_instance_uid=series_instance_uid, where=where)
+    notes = _reading_notes(content, found)
+    for note in notes:
+        warnings.warn(note, SegAnyPETWarning, stacklevel=3)
+    if found.summary.is_multiframe:
+        return _from_multiframe(found, notes=notes)
+    return _from_slices(found, notes=notes)
 
 
 def _reading_notes(content: FolderContent, found: FoundSeries) -> tuple[str, ...]:

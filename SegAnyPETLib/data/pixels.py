@@ -32,7 +32,7 @@ PIXEL_KEYWORDS = (
 )  # what decoding needs
 IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
-_NATIVE = (IMPLICIT_LITTLE_ENDIAN, "1.2.840.10008.1.2.1", EXPLICIT_BIG_ENDIAN)
+NATIVE_SYNTAXES = (IMPLICIT_LITTLE_ENDIAN, "1.2.840.10008.1.2.1", EXPLICIT_BIG_ENDIAN)
 
 
 def plane_shape_ji(dataset: Dataset, *, name: str) -> tuple[int, int]:
@@ -72,7 +72,7 @@ def stored_planes(dataset: FileDataset, *, frames: int, name: str) -> NDArray[An
         msg = f"{name} has no Pixel Data (7FE0,0010). Copy the file again; it may be truncated."
         raise DICOMError(msg)
     syntax = text(dataset.file_meta, "TransferSyntaxUID") or IMPLICIT_LITTLE_ENDIAN
-    if syntax in _NATIVE:
+    if syntax in NATIVE_SYNTAXES:
         planes = _native(
             dataset, (frames, rows, columns), bits=allocated, little=syntax != EXPLICIT_BIG_ENDIAN, name=name
         )

@@ -77,16 +77,22 @@ def plane_of(dataset: Dataset, *, name: str) -> Plane:
     )
 
 
+def is_static(dataset: Dataset) -> bool:
+    """True unless Series Type (0054,1000) says that the slice is of a gated or dynamic series."""
+    series_type = texts(dataset, "SeriesType")
+    return not series_type or series_type[0].upper() in _STATIC_SERIES_TYPES
+
+
 def check_static(dataset: Dataset, *, name: str) -> None:
     """Refuse a slice of a gated or dynamic series.
 
     Raises:
         InconsistentSeriesError: Series Type (0054,1000) is neither static nor whole body.
     """
-    series_type = texts(dataset, "SeriesType")
-    if series_type and series_type[0].upper() not in _STATIC_SERIES_TYPES:
+    if not is_static(dataset):
         msg = (
-            f"Expected a static or whole-body series; SeriesType (0054,1000) of {name} is {series_type[0]}. "
+            f"Expected a static or whole-body series; SeriesType (0054,1000) of {name} is "
+            f"{text(dataset, 'SeriesType')}. "
             "Export one frame of it, or the sum, as a static series."
         )
         raise InconsistentSeriesError(msg)

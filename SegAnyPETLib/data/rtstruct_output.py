@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ImplicitVRLittleEndian, generate_uid
+from pydicom.uid import ImplicitVRLittleEndian
 from pydicom.valuerep import format_number_as_ds
 
 from SegAnyPETLib.data.atomic import write_atomically
@@ -34,6 +34,7 @@ from SegAnyPETLib.data.segment import (
 )
 from SegAnyPETLib.data.source_images import PATIENT_AND_STUDY, read_source_images
 from SegAnyPETLib.data.voxel_contours import trace_contours
+from SegAnyPETLib.data.written_identity import new_uid_unless, one_dicom_value, stamp_times
 from SegAnyPETLib.errors import InconsistentSeriesError, MissingTagError
 from SegAnyPETLib.version import __version__
 
@@ -82,6 +83,9 @@ def write_rtstruct(
     source: PETSeries,
     label: str | None = None,
     segments: Sequence[Segment] | None = None,
+    series_instance_uid: str | None = None,
+    sop_instance_uid: str | None = None,
+    written_at: datetime | None = None,
 ) -> Path:
     """Write one mask, or several segments, as a DICOM RT Structure Set that refers to its source series.
 
@@ -97,6 +101,9 @@ def write_rtstruct(
         source: The series as read; its files must still be where they were.
         label: Name of the one lesion, by default ``Lesion``.
         segments: Instead of `mask` and `label`: one per region.
+        series_instance_uid: Of the new series; a random one by default.
+        sop_instance_uid: Of the new object; a random one by default.
+        written_at: When it was made, by default now.
 
     Raises:
         GeometryError: A mask does not fit the series.
@@ -115,7 +122,11 @@ def write_rtstruct(
         # Their remarks are about the source's own values (names without carets, long IDs), which are repeated.
         warnings.filterwarnings("ignore", category=UserWarning, module=r"pydicom\.")
         slices = _slices(source)
-        _structure_set(slices, chosen, source).save_as(temporary, enforce_file_format=True)
+        result = _structure_set(slices, chosen, source)
+        result.SeriesInstanceUID = new_uid_unless(series_instance_uid)
+        result.SOPInstanceUID = new_uid_unless(sop_instance_uid)
+        stamp_times(result, written_at or datetime.now(), prefixes=("InstanceCreation", "Series", "StructureSet"))
+        result.save_as(temporary, enforce_file_format=True)
     return path
 
 
@@ -177,7 +188,7 @@ def _structure_set(slices: Sequence[_Slice], segments: Sequence[Segment], source
 
 
 def _patient_study_and_series(image: Dataset) -> Dataset:
-    result, now = Dataset(), datetime.now()
+    result = Dataset()
     result.file_meta = FileMetaDataset()
     # Explicit VR holds at most 64 KiB of Contour Data, which a large ragged region exceeds.
     result.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
@@ -185,18 +196,14 @@ def _patient_study_and_series(image: Dataset) -> Dataset:
     for keyword in PATIENT_AND_STUDY:
         if keyword in image:
             result.add(image[keyword])
-    result.SOPClassUID, result.SOPInstanceUID = RT_STRUCTURE_SET, generate_uid()
+    result.SOPClassUID = RT_STRUCTURE_SET
     result.Modality = "RTSTRUCT"
-    result.SeriesInstanceUID = generate_uid()
     result.SeriesNumber = SERIES_NUMBER_OFFSET + int(number(image, "SeriesNumber") or 0)
     result.SeriesDescription = "SegAnyPET contours"
     result.OperatorsName = ""
     result.Manufacturer = result.ManufacturerModelName = "SegAnyPET"
     result.SoftwareVersions = __version__
     result.InstanceNumber = 1
-    date, time = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
-    result.InstanceCreationDate = result.SeriesDate = result.StructureSetDate = date
-    result.InstanceCreationTime = result.SeriesTime = result.StructureSetTime = time
     return result
 
 
@@ -220,7 +227,7 @@ def _region_names(segments: Sequence[Segment]) -> list[str]:
     """The labels, without the backslash that separates values in DICOM, numbered from the second of a kind."""
     names: list[str] = []
     for segment in segments:
-        label = segment.label.replace("\\", "/")
+        label = one_dicom_value(segment.label)
         name, occurrence = label, 1
         while name in names:
             occurrence += 1
@@ -236,7 +243,7 @@ def _region(segment: Segment, name: str, grid: Grid) -> Dataset:
     item.ROIName = name
     item.ROIVolume = f"{np.count_nonzero(segment.mask) * grid.voxel_volume_ml:.6g}"
     item.ROIGenerationAlgorithm = "AUTOMATIC" if algorithm.is_automatic else "SEMIAUTOMATIC"
-    item.ROIGenerationDescription = f"{algorithm.name} {algorithm.version}".replace("\\", "/")[:LONGEST_LABEL]
+    item.ROIGenerationDescription = one_dicom_value(f"{algorithm.name} {algorithm.version}")
     return item
 
 
@@ -301,5 +308,5 @@ def _is_same(code: Code, other: Code) -> bool:
 def _concept(code: Code) -> Dataset:
     item = Dataset()
     setattr(item, "CodeValue" if len(code.value) <= LONGEST_CODE_VALUE else "LongCodeValue", code.value)
-    item.CodingSchemeDesignator, item.CodeMeaning = code.scheme, code.meaning
+    item.CodingSchemeDesignator, item.CodeMeaning = code.scheme, one_dicom_value(code.meaning)
     return item

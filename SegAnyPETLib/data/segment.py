@@ -12,6 +12,17 @@ from SegAnyPETLib.errors import GeometryError, OutputError
 from SegAnyPETLib.geometry import Grid
 
 LONGEST_LABEL = 64
+# Of the lesions of a study, in turn.
+PALETTE_RGB = (
+    (0.90, 0.25, 0.20),
+    (0.20, 0.55, 0.90),
+    (0.25, 0.75, 0.35),
+    (0.95, 0.70, 0.15),
+    (0.65, 0.40, 0.85),
+    (0.15, 0.75, 0.75),
+    (0.95, 0.50, 0.65),
+    (0.60, 0.60, 0.25),
+)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,9 +12,7 @@ from pydicom.dataset import FileDataset
 from SegAnyPETLib.data.dicom_files import (
     UnreadableFile,
     candidate_files,
-    has_dicom_magic,
-    looks_like_dicom_name,
-    read_header,
+    read_header_if_dicom,
     series_of_damaged_file,
 )
 from SegAnyPETLib.data.dicom_values import items, text, texts
@@ -90,18 +89,19 @@ class FolderContent:
         return ", ".join(parts) or "no files"
 
 
-def scan(paths: list[Path]) -> FolderContent:
+def scan(paths: Iterable[Path]) -> FolderContent:
     """Sort files into PET series; other files are counted, damaged ones are noted."""
     content = FolderContent()
     for path in paths:
         try:
-            dataset = _opened(path, content)
+            dataset = read_header_if_dicom(path)
         except (DICOMError, OSError) as error:
             content.unreadable.append(UnreadableFile(path, str(error), series_of_damaged_file(path)))
             continue
         if dataset is None:
+            content.ignored["file(s) that are not DICOM"] += 1
             continue
-        reason = _reason_to_ignore(dataset)
+        reason = reason_to_ignore(dataset)
         uid = text(dataset, "SeriesInstanceUID")
         if reason is not None:
             content.ignored[reason] += 1
@@ -126,7 +126,7 @@ def scan_folder(folder: Path) -> FolderContent:
     return scan(paths)
 
 
-def choose(content: FolderContent, *, series_instance_uid: str | None, where: Path) -> FoundSeries:
+def choose(content: FolderContent, *, series_instance_uid: str | None, where: Path | str) -> FoundSeries:
     """The series that was asked for, or the only one there can be meant.
 
     Where several are found, one that is attenuation corrected is preferred to those that are not.
@@ -164,17 +164,8 @@ def attenuation_corrected(dataset: FileDataset) -> bool | None:
     return "ATTN" in corrections if corrections else None
 
 
-def _opened(path: Path, content: FolderContent) -> FileDataset | None:
-    if has_dicom_magic(path):
-        return read_header(path)
-    if looks_like_dicom_name(path):
-        content.unreadable.append(UnreadableFile(path, "is named like DICOM but has no DICM at byte 128"))
-    else:
-        content.ignored["file(s) that are not DICOM"] += 1
-    return None
-
-
-def _reason_to_ignore(dataset: FileDataset) -> str | None:
+def reason_to_ignore(dataset: FileDataset) -> str | None:
+    """Why an image can be no slice of a PET volume, in words that follow a count; None where it can be."""
     modality = text(dataset, "Modality")
     sop_class = text(dataset, "SOPClassUID")
     if modality != "PT":
@@ -187,7 +178,7 @@ def _reason_to_ignore(dataset: FileDataset) -> str | None:
     return None
 
 
-def _only(content: FolderContent, *, where: Path) -> FoundSeries:
+def _only(content: FolderContent, *, where: Path | str) -> FoundSeries:
     found = list(content.series.values())
     if len(found) > 1:
         corrected = [series for series in found if series.summary.is_attenuation_corrected]

@@ -76,7 +76,7 @@ def read_volume_with_fields(path: Path | str, *, non_finite: NonFinite = "refuse
         array, grid, header = read_nifti(path)
         fields = {"descrip": header.description, "intent_name": header.intent_name}
     elif name.endswith((".nrrd", ".mha")):
-        fields = _nrrd_fields(path) if name.endswith(".nrrd") else {}
+        fields = nrrd_fields(path) if name.endswith(".nrrd") else {}
         array, grid = _read_with_itk(path, fields)
     else:
         msg = f"Expected .nii, .nii.gz, .nrrd or .mha; found {path.name}. Convert it, or give a DICOM folder."
@@ -147,7 +147,13 @@ def _check_information(reader: SimpleITK.ImageFileReader, path: Path) -> None:
         raise InputError(msg)
 
 
-def _nrrd_fields(path: Path) -> dict[str, str]:
+def nrrd_fields(path: Path) -> dict[str, str]:
+    """The text header of an NRRD file with attached data: fields and keys in lower case, at most 1 MB of it.
+
+    Raises:
+        InputError: It is no NRRD file, or keeps its voxels in another file.
+        GeometryError: It is not in an anatomical space.
+    """
     with path.open("rb") as file:
         raw = file.read(_LONGEST_TEXT_HEADER)
     if not raw.startswith(b"NRRD"):

@@ -47,7 +47,7 @@ def resample_to_region(array: FloatVolume, grid: Grid, region: Region) -> FloatV
     needed = _needed_box(region.grid, grid)
     if needed.is_empty:
         return np.zeros(region.shape, dtype=np.float32)
-    averaged, coarse = _average_groups(array, grid, needed, factors)
+    averaged, coarse = average_groups(array, grid, needed, factors)
     sampled = resample_linear(averaged, coarse, region.grid, outside=0.0)
     if any(n % f for n, f in zip(grid.shape_kji, factors, strict=True)):
         sampled[~voxels_inside(region.grid, grid)] = 0.0  # the last group reaches beyond the image
@@ -104,7 +104,17 @@ def _needed_box(target: Grid, source: Grid) -> VoxelBox:
     return VoxelBox(tuple(start), tuple(stop)).intersection(source.box)
 
 
-def _average_groups(
+def averaging_factors(source: Grid, target: Grid) -> tuple[int, int, int]:
+    """How many voxels of `source` to average along k, j and i before sampling on `target`, against aliasing.
+
+    As many as fit into the longest step that one voxel of `target` makes along that axis; 1 where it is coarser.
+    """
+    steps = np.abs(source.lps_to_ijk[:3, :3] @ target.ijk_to_lps[:3, :3]).max(axis=1)
+    per_i, per_j, per_k = (max(1, int(step + 1e-6)) for step in steps)
+    return per_k, per_j, per_i
+
+
+def average_groups(
     array: FloatVolume, grid: Grid, needed: VoxelBox, factors: tuple[int, int, int]
 ) -> tuple[FloatVolume, Grid]:
     """Mean of groups of `factors` voxels around `needed`, and their grid; an unfinished last group repeats its edge."""

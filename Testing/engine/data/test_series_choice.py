@@ -7,7 +7,7 @@ import os
 import pytest
 from pet_dicom_builder import CT_IMAGE, DELETED, pet_slices, stored_values, write_slices
 
-from SegAnyPETLib.data import list_pet_series, read_pet_series
+from SegAnyPETLib.data import list_pet_series, read_pet_files, read_pet_series
 from SegAnyPETLib.errors import DICOMError, InconsistentSeriesError, InputError, SegAnyPETWarning
 
 SERIES_1 = "1.2.826.0.1.3680043.8.498.20250101.1"
@@ -175,3 +175,32 @@ def test_link_back_to_the_folder_does_not_loop(tmp_path):
     write_slices(tmp_path, pet_slices())
     (tmp_path / "loop").symlink_to(tmp_path)
     assert read_pet_series(tmp_path).series_instance_uid == SERIES_1
+
+
+def test_the_files_of_a_series_give_the_same_volume_as_its_folder(tmp_path):
+    paths = write_slices(tmp_path / "one", pet_slices())
+    paths[3] = paths[3].rename(tmp_path / "elsewhere.dcm")
+    others = write_slices(tmp_path / "two", pet_slices(series=2))
+
+    series = read_pet_files([*others, *paths], series_instance_uid=SERIES_1)
+
+    whole = read_pet_series(tmp_path, series_instance_uid=SERIES_1)
+    assert series.grid == whole.grid
+    assert (series.values == whole.values).all()
+    assert series.source_files[3] == tmp_path / "elsewhere.dcm"
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty"])
+def test_a_listed_file_that_cannot_be_read_is_an_error(tmp_path, damage):
+    paths = write_slices(tmp_path, pet_slices())
+    paths[0].unlink()
+    if damage == "empty":
+        paths[0].write_bytes(b"")
+    with pytest.raises(InconsistentSeriesError, match=rf"found 1 that cannot, for example .*{paths[0].name}"):
+        read_pet_files(paths)
+
+
+def test_listed_files_of_another_modality_are_no_pet(tmp_path):
+    paths = write_slices(tmp_path, pet_slices(Modality="CT", SOPClassUID=CT_IMAGE))
+    with pytest.raises(DICOMError, match=r"Modality PT.*in the files given"):
+        read_pet_files(paths)
