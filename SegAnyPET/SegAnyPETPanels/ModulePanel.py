@@ -2,6 +2,7 @@
 
 import slicer
 
+from SegAnyPETPanels.BatchPanel import BatchPanel
 from SegAnyPETPanels.PanelFiles import loadPanel
 from SegAnyPETPanels.Preferences import Preferences
 from SegAnyPETPanels.SampleStudy import addPhantom
@@ -29,7 +30,7 @@ class ModulePanel:
         """
         self._logic = logic
         self._isShown = False
-        self.settings = None
+        self.settings = self.batch = None
         self.preferences = Preferences()
         self.widget, self.ui = loadPanel("SegAnyPET")
         self.segment = SegmentPanel(self.preferences, onSetup=self._showSetup, addPhantom=addPhantom)
@@ -37,6 +38,8 @@ class ModulePanel:
         self.useNewEngine()
         editor = logic.editor
         editor.addBeforeChange(lambda: saveForSegmentEditor(editor.segmentationNode))
+        self.batch = BatchPanel(self.preferences, getEditor=lambda: logic.editor, showStudy=self._showVolume)
+        self.ui.batchTabLayout.addWidget(self.batch.widget)
         self.settings = SettingsPanel(
             self.preferences, onEngineChanged=self.useNewEngine, onSetupChanged=self._setupChanged
         )
@@ -55,6 +58,7 @@ class ModulePanel:
         self._isShown = True
         self._shortcuts.enable()
         self.segment.enter()
+        self.batch.enter()
         self._warmUp()
         self.settings.setup.resume()
 
@@ -63,11 +67,13 @@ class ModulePanel:
         self._isShown = False
         self._shortcuts.disable()
         self.segment.exit()
+        self.batch.exit()
 
     def close(self):
         """The module goes away."""
         self._shortcuts.remove()
         self.segment.close()
+        self.batch.close()
         self.settings.close()
 
     def _warmUp(self):
@@ -76,6 +82,11 @@ class ModulePanel:
         if self._isShown and canStart and self._logic.engine.state == "stopped":
             self._logic.engine.start()
 
+    def _showVolume(self, volumeNode):
+        """Work on a volume in Segment."""
+        self.segment.ui.volumeSelector.setCurrentNode(volumeNode)
+        self.ui.tabs.setCurrentWidget(self.ui.segmentTab)
+
     def _showSetup(self):
         self.ui.tabs.setCurrentWidget(self.ui.settingsTab)
         self.settings.setup.install()
@@ -83,4 +94,5 @@ class ModulePanel:
     def _setupChanged(self):
         if self.settings is not None:
             self.segment.setNeedsSetup(not self.settings.setup.isComplete)
+            self.batch.setNeedsSetup(not self.settings.setup.isComplete)
             self._warmUp()

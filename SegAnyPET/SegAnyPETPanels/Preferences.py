@@ -66,6 +66,46 @@ class Preferences:
         self._write("prepareAhead", bool(wanted))
 
     @property
+    def batchFolder(self):
+        """Where the last run's results went; empty before the first."""
+        return self._value("batchFolder", "")
+
+    @batchFolder.setter
+    def batchFolder(self, path):
+        self._write("batchFolder", path)
+
+    @property
+    def batchFormats(self):
+        """Names of the files a run writes for each study; empty for the usual ones."""
+        return tuple(name for name in str(self._value("batchFormats", "")).split(" ") if name)
+
+    @batchFormats.setter
+    def batchFormats(self, names):
+        self._write("batchFormats", " ".join(names))
+
+    @property
+    def batchRule(self):
+        """How a run finds lesions: the name of an entry of the panel's list."""
+        return self._value("batchRule", "")
+
+    @batchRule.setter
+    def batchRule(self, name):
+        self._write("batchRule", name)
+
+    @property
+    def batchThreshold(self):
+        """SUV above which foci are looked at."""
+        try:
+            found = float(self._value("batchThreshold", "4"))
+        except ValueError:
+            return 4.0
+        return found if 0 < found < 1000 else 4.0
+
+    @batchThreshold.setter
+    def batchThreshold(self, suv):
+        self._write("batchThreshold", suv)
+
+    @property
     def setupPending(self):
         """Whether a set-up that the user agreed to was interrupted by a restart."""
         return slicer.util.toBool(self._value("setupPending", False))

@@ -10,6 +10,7 @@ from SegAnyPETLib.mrml.lesion_editor import LesionEditor
 from SegAnyPETLib.mrml.lesion_rows import LesionRow
 from SegAnyPETLib.mrml.pet_display import choosePETVolume, findCT, showPET
 from SegAnyPETLib.mrml.prompts import PlacedPoint, boxFromROI, pointsFromMarkups, seedFromSegment
+from SegAnyPETLib.mrml.segmented_lesions import addSegmentedLesions
 from SegAnyPETLib.mrml.segments import (
     addSegment,
     addSegmentationNode,
@@ -29,6 +30,7 @@ __all__ = [
     "PlacedPoint",
     "addSegment",
     "addSegmentationNode",
+    "addSegmentedLesions",
     "addVolumeNode",
     "boxFromROI",
     "choosePETVolume",

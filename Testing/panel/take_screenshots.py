@@ -1,4 +1,4 @@
-"""Takes the README's pictures of the panel: `python Testing/panel/take_screenshots.py`, a minute.
+"""Takes the pictures of the panel: `python Testing/panel/take_screenshots.py`, a minute; `--batch-only` for that tab.
 
 The module in the harness of `Testing/desktop` with the bundled model, on the phantom study. Lesions are clicked with
 the mouse in the axial view: in the middle, then in the middle of the largest error in that slice. To be run again
@@ -7,6 +7,7 @@ whenever the panel or the weights change; look at the pictures, and at the Dice 
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -27,6 +28,23 @@ LESIONS = {  # as the phantom calls it -> as the pictures call it; the last one 
     "lesion at the heart": "Beside the heart",
 }
 MOST_CLICKS, GOOD_DICE = 3, 0.85
+ARCHIVE = "/data/PET archive 2025/"
+BATCH_STUDIES = [  # rows for the picture of the tab Batch
+    {"source": ARCHIVE + "P001/PETCT 2025-01-14", "lesions": 7},
+    {"source": ARCHIVE + "P002/PETCT 2025-01-15", "lesions": 1},
+    {
+        "source": ARCHIVE + "P003/PETCT 2025-01-15",
+        "error": "Expected Patient Weight (0010,1030) for SUVbw; found none. State it, or choose another SUV.",
+    },
+    {"source": ARCHIVE + "P004/PETCT 2025-01-20", "lesions": 0},
+    {
+        "source": ARCHIVE + "P005/PETCT 2025-01-22",
+        "doubts": ["Two PET series fit equally well: PET AC 2 mm and PET AC 4 mm. Give a list with one of them."],
+    },
+    {"source": ARCHIVE + "P006/PETCT 2025-01-27", "lesions": 23},
+    {"source": ARCHIVE + "P007/MR 2025-01-28", "problems": ["There is no PET series that can be used."]},
+    *({"source": f"{ARCHIVE}P{n:03d}/PETCT 2025-02-{n:02d}", "lesions": n % 9} for n in range(8, 29)),
+]
 NEAR_MM, WHOLE_MM = 150.0, 700.0  # from top to bottom of a view
 OVERVIEW_RAS = (0.0, 5.0, -125.0)  # the coronal plane that most lesions meet
 ANSWER_S = 120.0  # on a busy machine
@@ -122,10 +140,12 @@ def dark_palette():
     palette = QPalette(QColor("#323232"))
     palette.setColor(QPalette.Base, QColor("#1e1e1e"))
     palette.setColor(QPalette.Highlight, QColor("#3c8fdc"))
+    for role in (QPalette.Text, QPalette.WindowText, QPalette.ButtonText):
+        palette.setColor(QPalette.Disabled, role, QColor("#8a8a8a"))
     return palette
 
 
-def take(desktop):
+def take(desktop, _folder, _monkeypatch):
     person = Person(desktop)
     desktop.resize(*SIZE)
     person.load_phantom()
@@ -143,15 +163,47 @@ def take(desktop):
     desktop.app.setPalette(light)
 
 
+def take_batch(desktop, folder, monkeypatch):
+    """The tab Batch in the middle of a run that segments nothing: its rows are made up, its looks are real."""
+    import SegAnyPETLib.worker.python_command as commands
+
+    script = str(REPOSITORY / "Testing" / "panel" / "fake_batch.py")
+    monkeypatch.setattr(commands, "python_command", lambda _module, *rest: [sys.executable, script, *rest])
+    (folder / "plan.json").write_text(json.dumps({"studies": BATCH_STUDIES, "seconds": 0.4}), encoding="utf-8")
+    module = desktop.loadModule().panel
+    desktop.resize(*SIZE)
+    desktop.press_button(module.segment.ui.phantomButton)
+    module.ui.tabs.setCurrentWidget(module.ui.batchTab)
+    panel = module.batch
+    desktop.dialogs.answer("/data/PET archive 2025")
+    panel.sources.addFolder()
+    panel.ui.outPath.setCurrentPath(str(folder / "Results"))
+    desktop.press_button(panel.ui.startButton)
+    desktop.wait_until(lambda: panel.state is not None and panel.state.ended >= 9, seconds=ANSWER_S)
+    desktop.process(600)
+    panel.ui.outPath.blockSignals(True)
+    panel.ui.outPath.setCurrentPath("/data/Results/archive 2025")
+    light = desktop.app.palette()
+    for style, palette in (("light", light), ("dark", dark_palette())):
+        desktop.app.setPalette(palette)
+        desktop.process(200)
+        desktop.screenshot(SCREENSHOTS / f"batch_{style}.png")
+    desktop.app.setPalette(light)
+    panel.run.ask("stop")
+    desktop.wait_until(lambda: not panel.run.isStarting, seconds=ANSWER_S)
+
+
 def main():
     from slicer_desktop import running_slicer
 
-    with (
-        pytest.MonkeyPatch.context() as monkeypatch,
-        tempfile.TemporaryDirectory() as folder,
-        running_slicer(monkeypatch, Path(folder)) as desktop,
-    ):
-        take(desktop)
+    wanted = [take_batch] if "--batch-only" in sys.argv else [take, take_batch]
+    for take_pictures in wanted:
+        with (
+            pytest.MonkeyPatch.context() as monkeypatch,
+            tempfile.TemporaryDirectory() as folder,
+            running_slicer(monkeypatch, Path(folder)) as desktop,
+        ):
+            take_pictures(desktop, Path(folder), monkeypatch)
 
 
 if __name__ == "__main__":

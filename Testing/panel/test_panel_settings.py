@@ -16,7 +16,7 @@ LINKS = {"file": "seganypet_v1.pth", "repository": "YichiZhang98/SegAnyPET"}  # 
 def a_settings(a_desk, monkeypatch, tmp_path):
     """The tab Settings, opened; weights go to a folder of the test."""
     monkeypatch.setenv("SEGANYPET_HOME", str(tmp_path / "home"))
-    a_desk.widget.panel.ui.tabs.setCurrentIndex(1)
+    a_desk.widget.panel.ui.tabs.setCurrentWidget(a_desk.widget.panel.ui.settingsTab)
     a_desk.desktop.process()
     return a_desk.settings
 

@@ -1,0 +1,419 @@
+"""The tab Batch: a run beside Slicer, its rows, what a person asks of it, and a study corrected by clicks."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK
+import slicer
+from panel_desk import PanelDesk
+from scripted_module import unload_scripted_module
+
+from SegAnyPETLib import compute_suv, read_pet_series
+from SegAnyPETLib.phantom import body_phantom, centred_grid, write_phantom_series
+
+FAKE = Path(__file__).with_name("fake_batch.py")
+ANSWER_S = 240.0  # of the real model on a busy machine
+UNCLEAR = "Two PET series fit: 4 mm and 2 mm. Give a list with one of them."
+FAILED = "Expected the injected dose (0018,1074); found none. Ask the scanner's site."
+PLAN = {
+    "studies": [
+        {"source": "/data/a", "lesions": 3},
+        {"source": "/data/b", "error": FAILED},
+        {"source": "/data/c", "doubts": [UNCLEAR]},
+        {"source": "/data/d", "lesions": 1},
+        {"source": "/data/e", "problems": ["There is no PET series."]},
+    ]
+}
+
+
+class BatchDesk:
+    """The tab, opened, with the real command or a quick run in its place."""
+
+    def __init__(self, desk, folder, monkeypatch=None):
+        self.desk, self.desktop, self.folder, self.out = desk, desk.desktop, folder, folder / "out"
+        self.module = desk.widget.panel
+        self.panel, self.ui = self.module.batch, self.module.batch.ui
+        self.show()
+        if monkeypatch is not None:
+            self.use_quick_command(monkeypatch)
+
+    def show(self):
+        self.module.ui.tabs.setCurrentWidget(self.module.ui.batchTab)
+        self.desktop.process()
+        self.panel.tick()
+
+    def use_quick_command(self, monkeypatch):
+        self.plan(PLAN)
+        import SegAnyPETLib.worker.python_command as commands
+
+        monkeypatch.setattr(commands, "python_command", lambda _module, *rest: [sys.executable, str(FAKE), *rest])
+
+    def plan(self, plan):
+        (self.folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+
+    def arguments(self):
+        return json.loads((self.folder / "arguments.json").read_text(encoding="utf-8"))
+
+    def choose(self, folder="/data"):
+        self.desktop.dialogs.answer(folder)
+        self.panel.sources.addFolder()
+        self.ui.outPath.setCurrentPath(str(self.out))
+        self.desktop.process()
+
+    def press(self, button):
+        self.desktop.press_button(button)
+
+    def wait(self, condition, seconds=30):
+        def met():
+            self.panel.tick()
+            return condition()
+
+        self.desktop.wait_until(met, seconds=seconds)
+
+    def rows(self):
+        table = self.ui.studyTable
+        return [[table.item(row, column).text() for column in range(3)] for row in range(table.rowCount)]
+
+    def has_ended(self):
+        return self.panel.state is not None and bool(self.panel.state.rows) and not self.panel.isRunning
+
+    def run_to_the_end(self):
+        self.choose()
+        self.press(self.ui.startButton)
+        self.wait(self.has_ended)
+
+
+@pytest.fixture
+def a_batch(a_desk, tmp_path, monkeypatch):
+    return BatchDesk(a_desk, tmp_path, monkeypatch)
+
+
+def test_what_has_to_be_chosen_is_said_and_no_button_does_nothing(a_batch):
+    ui = a_batch.ui
+    assert "Add the studies" in ui.hintLabel.text
+    buttons = (ui.findButton, ui.startButton, ui.pauseButton, ui.cancelButton, ui.openButton, ui.replaceButton)
+    assert not any(button.enabled for button in buttons)
+    a_batch.choose()
+    assert ui.startButton.enabled
+    assert ui.findButton.enabled
+    ui.ruleSelector.setCurrentIndex(ui.ruleSelector.count - 1)
+    assert "prompts" in ui.hintLabel.text
+    assert not ui.startButton.enabled
+    ui.promptsPath.setCurrentPath("/data/points.csv")
+    assert ui.startButton.enabled
+
+
+def test_studies_are_found_by_a_process_and_unclear_ones_say_why(a_batch):
+    a_batch.choose()
+    a_batch.press(a_batch.ui.findButton)
+    a_batch.wait(lambda: len(a_batch.rows()) == 5)
+    assert a_batch.rows()[0][:2] == ["Waiting", "a"]
+    assert a_batch.rows()[2] == ["Unclear", "c", UNCLEAR]
+    assert "3 to be segmented, 1 unclear, 1 left out" in a_batch.ui.hintLabel.text
+    assert not a_batch.out.exists()  # nothing was written
+    assert "--dry-run" in a_batch.arguments()
+
+
+def test_a_run_fills_its_rows_with_state_reason_lesions_and_time(a_batch):
+    a_batch.run_to_the_end()
+    assert a_batch.rows() == [
+        ["Done", "a", "3 lesions, 12 s"],
+        ["Failed", "b", FAILED],
+        ["Unclear", "c", UNCLEAR],
+        ["Done", "d", "1 lesion, 12 s"],
+        ["Left out", "e", "There is no PET series."],
+    ]
+    table = a_batch.ui.studyTable
+    assert FAILED in table.item(1, 0).toolTip()
+    tints = [table.item(row, 1).background().color() for row in (0, 1)]
+    assert tints[0].green() > tints[0].red()
+    assert tints[1].red() > tints[1].green()
+    assert max(tint.alpha() for tint in tints) < 128  # text stays readable on light and on dark
+    assert "2 of 5 done, 1 failed, 1 unclear, 1 left out" in a_batch.ui.hintLabel.text
+    assert a_batch.ui.progressBar.value == a_batch.ui.progressBar.maximum
+
+
+def test_the_command_line_has_what_the_form_says(a_batch):
+    a_batch.ui.thresholdBox.setValue(3.5)
+    a_batch.panel.form._actions["png"].setChecked(False)
+    a_batch.ui.deidentifyBox.setChecked(True)
+    a_batch.run_to_the_end()
+    given = a_batch.arguments()
+    assert given[:2] == ["batch", "/data"]
+    assert given[given.index("--candidates") + 1] == "suv:3.5"
+    assert "png" not in given[given.index("--format") + 1].split(",")
+    assert given[given.index("--model") + 1] == "lite"
+    assert "--deidentify" in given
+
+
+def test_pause_begins_no_other_study_continue_goes_on_and_cancel_ends(a_batch):
+    studies = [{"source": f"/data/{n}", "lesions": 1} for n in range(60)]
+    a_batch.plan({"studies": studies, "seconds": 0.05})
+    a_batch.choose()
+    a_batch.press(a_batch.ui.startButton)
+    a_batch.wait(lambda: a_batch.panel.state and a_batch.panel.state.count("done") >= 2)
+    assert "left" in a_batch.ui.hintLabel.text
+    a_batch.press(a_batch.ui.pauseButton)
+    a_batch.wait(lambda: "Paused" in a_batch.ui.hintLabel.text)
+    before = a_batch.panel.state.count("done")
+    a_batch.desktop.process(300)
+    a_batch.panel.tick()
+    assert a_batch.panel.state.count("done") == before
+    assert a_batch.ui.pauseButton.text == "Continue"
+    a_batch.press(a_batch.ui.pauseButton)
+    a_batch.wait(lambda: a_batch.panel.state.count("done") > before)
+    a_batch.press(a_batch.ui.cancelButton)
+    a_batch.wait(a_batch.has_ended)
+    assert a_batch.panel.state.count("waiting")
+    assert "Start goes on" in a_batch.ui.hintLabel.text
+
+
+def test_leaving_closing_the_scene_and_a_new_slicer_leave_the_run_alone(a_slicer, engines, tmp_path, monkeypatch):
+    first = BatchDesk(PanelDesk(a_slicer, engines), tmp_path, monkeypatch)
+    first.plan({"studies": [{"source": f"/data/{n}", "lesions": 1} for n in range(40)], "seconds": 0.05})
+    first.choose()
+    first.press(first.ui.startButton)
+    first.wait(lambda: first.panel.state and first.panel.state.count("done") >= 1)
+    a_slicer.closeScene()
+    a_slicer.leaveModule()
+    unload_scripted_module(a_slicer._modules.pop())  # Slicer ends
+    second = BatchDesk(PanelDesk(a_slicer, engines), tmp_path, monkeypatch)
+    assert second.ui.outPath.currentPath == str(first.out)
+    assert second.panel.isRunning
+    assert [source.text for source in second.panel.sources.sources] == ["/data"]
+    second.press(second.ui.cancelButton)
+    second.wait(second.has_ended)
+    assert second.panel.state.count("done") >= 1
+
+
+def test_a_run_that_cannot_begin_says_why(a_batch):
+    a_batch.plan({"fails": "Expected a rule for candidates; found suv:x."})
+    a_batch.choose()
+    a_batch.press(a_batch.ui.startButton)
+    a_batch.wait(lambda: "Expected a rule" in a_batch.ui.hintLabel.text)
+    assert a_batch.ui.startButton.enabled
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_with_words(a_batch):
+    a_batch.choose()
+    (a_batch.folder / "file").write_text("")
+    a_batch.ui.outPath.setCurrentPath(str(a_batch.folder / "file" / "out"))
+    a_batch.desktop.dialogs.answer("OK")
+    a_batch.press(a_batch.ui.startButton)
+    assert "could not be started" in a_batch.desktop.dialogs.shown[-1].text
+
+
+def test_what_was_chosen_is_there_again_in_the_next_panel(a_batch):
+    a_batch.ui.ruleSelector.setCurrentIndex(1)
+    a_batch.panel.form._actions["nifti"].setChecked(False)
+    preferences = a_batch.module.preferences
+    assert preferences.batchRule == "percent"
+    assert "nifti" not in preferences.batchFormats
+
+
+def test_hundreds_of_rows_are_touched_only_where_they_changed(a_batch, monkeypatch):
+    from SegAnyPETPanels.BatchTable import BatchTable, StudyLine
+
+    filled = []
+    real = BatchTable._fill
+    monkeypatch.setattr(
+        BatchTable, "_fill", lambda table, index, line: (filled.append(index), real(table, index, line))
+    )
+    lines = [StudyLine(f"{n:016x}", "waiting", f"/data/study {n}") for n in range(800)]
+    a_batch.panel.table.show(lines)
+    assert len(filled) == 800
+    del filled[:]
+    a_batch.ui.studyTable.selectRow(500)
+    lines[3] = StudyLine(lines[3].key, "done", lines[3].title, 2, 10.0)
+    a_batch.panel.table.show(lines)
+    assert filled == [3]
+    assert a_batch.panel.table.selected == lines[500]
+
+
+class Database:
+    """Slicer's DICOM database with two PET studies and one without."""
+
+    isOpen = True  # noqa: N815  Qt's name
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def patients(self):
+        return ("1", "2")
+
+    def studiesForPatient(self, patient):
+        return {"1": ("1.1", "1.2"), "2": ("1.3",)}[patient]
+
+    def seriesForStudy(self, study):
+        return (f"{study}.PT", f"{study}.CT", f"{study}.SR") if study != "1.2" else ("1.2.MR",)
+
+    def fieldForSeries(self, field, series):
+        assert field == "Modality"
+        return series[-2:]
+
+    def filesForSeries(self, series):
+        file = self.folder / f"{series}.dcm"
+        file.touch()
+        return str(file), str(self.folder / "deleted since.dcm")
+
+    def nameForPatient(self, patient):
+        return f"Phantom {patient}"
+
+    def fieldForStudy(self, field, _study):
+        assert field == "StudyDate"
+        return "20260102"
+
+    def descriptionForStudy(self, _study):
+        return "PET/CT"
+
+
+def test_studies_of_slicers_database_are_ticked_and_their_files_listed_for_the_run(a_batch, monkeypatch):
+    import qt
+
+    database = Database(a_batch.folder)
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+
+    def untick_the_second(dialog):
+        listed = dialog.findChild(qt.QListWidget, "studyList")
+        assert [listed.item(n).text() for n in range(listed.count)] == [
+            "Phantom 1, 20260102, PET/CT",
+            "Phantom 2, 20260102, PET/CT",
+        ]
+        listed.item(1).setCheckState(qt.Qt.Unchecked)
+        return "accept"
+
+    a_batch.desktop.dialogs.answer(untick_the_second)
+    a_batch.panel.sources.addFromDatabase()
+    a_batch.ui.outPath.setCurrentPath(str(a_batch.out))
+    a_batch.press(a_batch.ui.startButton)
+    a_batch.wait(a_batch.has_ended)
+    listed = Path(a_batch.arguments()[1])
+    assert listed.parent == a_batch.out
+    assert listed.name.endswith(".files.txt")  # each line is one file, none of them a person's choice of a series
+    wanted = [str(a_batch.folder / name) for name in ("1.1.PT.dcm", "1.1.CT.dcm")]
+    assert listed.read_text(encoding="utf-8").splitlines() == wanted
+
+
+def test_other_settings_in_a_folder_that_was_used_are_named_before_all_is_done_anew(a_batch):
+    a_batch.run_to_the_end()
+    a_batch.ui.thresholdBox.setValue(6.0)
+    a_batch.desktop.dialogs.answer("Cancel")
+    a_batch.press(a_batch.ui.startButton)
+    assert "suv:4.0 before, suv:6.0 now" in a_batch.desktop.dialogs.shown[-1].text
+    assert not a_batch.panel.isRunning
+    a_batch.desktop.dialogs.answer("OK")
+    a_batch.press(a_batch.ui.startButton)
+    a_batch.wait(a_batch.has_ended)
+    assert "--redo" in a_batch.arguments()
+    a_batch.ui.thresholdBox.setValue(4.0)
+    a_batch.press(a_batch.ui.startButton)  # as it was begun: nothing is asked
+    a_batch.wait(a_batch.has_ended)
+    assert "--redo" not in a_batch.arguments()
+
+
+def test_without_a_database_or_a_pet_in_it_the_user_is_told(a_batch):
+    a_batch.desktop.dialogs.answer("OK")
+    a_batch.panel.sources.addFromDatabase()
+    assert "module DICOM" in a_batch.desktop.dialogs.shown[-1].text
+
+
+def test_a_run_outlives_the_process_that_started_it(tmp_path):
+    program = (
+        "import sys; from pathlib import Path; from SegAnyPETPanels.BatchRun import launch\n"
+        "import SegAnyPETLib.worker.python_command as commands\n"
+        'late = \'import time,sys; time.sleep(0.5); open(sys.argv[1], "w").write("here")\'\n'
+        "commands.python_command = lambda module, *rest: [sys.executable, '-c', late, *rest]\n"
+        f"launch([{str(tmp_path / 'mark')!r}], stdout=None, stderr=None)\n"
+    )
+    paths = [str(FAKE.parents[2] / "SegAnyPET"), str(FAKE.parents[2]), str(tmp_path)]
+    (tmp_path / "slicer").mkdir()
+    (tmp_path / "slicer" / "i18n.py").write_text("tr = str\n")
+    (tmp_path / "slicer" / "__init__.py").write_text("")
+    subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)}, check=True
+    )
+    end = time.monotonic() + 20
+    while not (tmp_path / "mark").exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def two_small_studies(tmp_path):
+    """Two small grids of the body as DICOM, with a focus above SUV 8 each."""
+    for number in (1, 2):
+        grid = centred_grid((20, 34, 38), (7.0, 9.0, 10.0), centre_lps_mm=(0.0, 0.0, -10.0 - 30.0 * number))
+        write_phantom_series(body_phantom(grid=grid), tmp_path / "studies" / f"P{number}" / "PET")
+    return tmp_path / "studies"
+
+
+def table_of(folder, key):
+    """The lines of one study in the table of lesions."""
+    with (folder / "lesions.csv").open(encoding="utf-8-sig", newline="") as stream:
+        return [row for row in csv.DictReader(stream) if row["study_key"] == key]
+
+
+def labels_of(folder, key):
+    path = folder / "studies" / key / "lesions.nii.gz"
+    return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path)))
+
+
+def test_a_real_run_is_opened_corrected_by_a_click_and_its_result_replaced(
+    a_slicer, engines, two_small_studies, tmp_path
+):
+    batch = BatchDesk(PanelDesk(a_slicer, engines, volume=False), tmp_path)
+    a_slicer.dialogs.answer(str(two_small_studies))
+    batch.panel.sources.addFolder()
+    batch.ui.outPath.setCurrentPath(str(batch.out))
+    batch.ui.thresholdBox.setValue(8.0)
+    for name, action in batch.panel.form._actions.items():
+        action.setChecked(name == "nifti")
+    batch.press(batch.ui.findButton)
+    batch.wait(lambda: len(batch.panel.table.lines) == 2, seconds=ANSWER_S)
+    assert sorted(row[:2] for row in batch.rows()) == [["Waiting", "P1/PET"], ["Waiting", "P2/PET"]]
+    batch.press(batch.ui.startButton)
+    batch.wait(batch.has_ended, seconds=ANSWER_S)
+    assert {line.state for line in batch.panel.table.lines} == {"done"}, batch.rows()
+
+    number, first = next((n, line) for n, line in enumerate(batch.panel.table.lines) if line.lesions)
+    batch.ui.studyTable.selectRow(number)
+    batch.press(batch.ui.openButton)
+    batch.wait(lambda: not batch.panel.correction.isBusy, seconds=ANSWER_S)
+    editor = batch.module.segment.editor
+    assert batch.module.ui.tabs.currentWidget() is batch.module.ui.segmentTab
+    expected = compute_suv(read_pet_series(first.place), kind="bw")
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(editor.volumeNode), expected.array)
+    found = labels_of(batch.out, first.key)
+    assert len(editor.rows) == first.lesions == found.max()
+
+    desk = batch.desk
+    desk.volume = editor.volumeNode
+    k, j, i = (int(n) for n in np.argwhere(found == 1)[0])
+    editor.selectLesion(editor.rows[0].segmentID)
+    before = desk.mask()
+    np.testing.assert_array_equal(before, found == 1)
+    left, posterior, superior = expected.grid.kji_to_lps((k + 2, j + 2, i + 2)).tolist()
+    editor.addPoint((-left, -posterior, superior))
+    desk.wait()
+    after = desk.mask()
+    assert (after != before).any()
+
+    batch.show()
+    batch.press(batch.ui.replaceButton)
+    batch.wait(lambda: not batch.panel.correction.isBusy, seconds=ANSWER_S)
+    assert "was replaced" in batch.ui.hintLabel.text
+    np.testing.assert_array_equal(labels_of(batch.out, first.key) == 1, after)
+    line = table_of(batch.out, first.key)[0]
+    assert float(line["mtv_ml"]) == pytest.approx(after.sum() * expected.grid.voxel_volume_ml, rel=1e-6)
+    assert "corrected" in batch.rows()[number][2]
+
+    batch.panel.openStudy(first.key)  # it is in the scene already: shown at once
+    assert not batch.panel.correction.isBusy
+    assert batch.module.segment.editor.volumeNode is desk.volume
