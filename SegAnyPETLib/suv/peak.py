@@ -16,6 +16,7 @@ PEAK_RADIUS_MM: float = (3 * 1000 / (4 * math.pi)) ** (1 / 3)  # 1 ml, 6.2035 mm
 FIRST_STEP_MM = 1.0
 LAST_STEP_MM = 0.25
 MOST_CANDIDATES = 256  # a flat plateau offers thousands of voxels, all as good
+OFFSET_DIGITS = 9  # so that places reached by other sums are the same place to the cache
 SLAB_SLICES = 32  # bounds the memory of a mask that spans the body
 
 FloatArray = NDArray[np.float64]
@@ -152,7 +153,6 @@ def _reach(spacing_mm: float) -> int:
     return math.ceil(PEAK_RADIUS_MM / spacing_mm)
 
 
-@lru_cache(maxsize=4096)
 def sphere_weights(offset_kji: Float3, spacing_kji_mm: Float3) -> FloatArray:
     """Share of the sphere's volume in each voxel around the middle one; sums to 1, read-only.
 
@@ -162,6 +162,15 @@ def sphere_weights(offset_kji: Float3, spacing_kji_mm: Float3) -> FloatArray:
         offset_kji: Centre of the sphere from the centre of the middle voxel, in voxels, at most half of one.
         spacing_kji_mm: Size of a voxel.
     """
+    k, j, i = (round(abs(o), OFFSET_DIGITS) for o in offset_kji)
+    flips = tuple(slice(None, None, -1 if o < 0 else 1) for o in offset_kji)
+    return _weights_beyond(k, j, i, spacing_kji_mm)[flips]
+
+
+@lru_cache(maxsize=4096)
+def _weights_beyond(offset_k: float, offset_j: float, offset_i: float, spacing_kji_mm: Float3) -> FloatArray:
+    """The same for offsets of at least 0; those of the other seven octants are its mirror images."""
+    offset_kji = offset_k, offset_j, offset_i
     k, j, i = (
         np.arange(-_reach(s), _reach(s) + 1, dtype=np.float64) - o
         for s, o in zip(spacing_kji_mm, offset_kji, strict=True)

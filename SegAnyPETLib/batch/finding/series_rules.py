@@ -92,7 +92,7 @@ RULES: tuple[tuple[Rule, str], ...] = (
     (without_projections, "projection(s)"),
     (without_captures, "derived capture(s)"),
     (stacks_only, "that are no stack of slices"),
-    (static_only, "gated or dynamic"),
+    (static_only, "gated, dynamic or with doubled slices"),
     (attenuation_corrected_only, "not attenuation corrected"),
     (original_before_derived, "derived from another"),
     (whole_body_before_part, "of a part of the body"),
