@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -91,3 +92,19 @@ class SegmentationModel(Protocol):
         self, embedding: Any, *, points: tuple[Any, Any] | None = None, mask_logits: Any | None = None
     ) -> tuple[Any, Any]:
         """Logits (1, C, d, h, w), channel 0 the single mask, and a quality that the session ignores."""
+
+
+@runtime_checkable
+class BatchingModel(Protocol):
+    """What a model may have besides: one call for several regions or sets of prompts, the first axis of each tensor.
+
+    Its embeddings are tensors with that first axis, or (named) tuples of them.
+
+    Attributes:
+        batch_size: How many are best given in one call; whoever finds memory too small for them lowers it.
+    """
+
+    batch_size: int
+
+    def batching(self) -> AbstractContextManager[None]:
+        """While inside, memory that does not suffice is a `DeviceError`, and the next call may be for fewer."""

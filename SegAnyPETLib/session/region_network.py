@@ -88,7 +88,7 @@ class RegionNetwork:
         mask = None if mask_logits is None else torch.from_numpy(np.ascontiguousarray(mask_logits))[None, None]
         for _ in range(self.preprocessing.first_looks if mask_logits is None else 1):
             check_cancelled(cancel)
-            logits, _ = self.model.decode(embedding, points=points, mask_logits=mask)
+            logits = self._ask_decoder(embedding, points, mask)
             mask = logits[:, :1]
         return self._checked(_to_numpy(logits))
 
@@ -101,11 +101,20 @@ class RegionNetwork:
         return known
 
     def _encode(self, region: Region) -> tuple[Any, NDArray[np.float32]]:
+        tensor, suv = self._input_of(region)
+        return self.model.encode(tensor), suv
+
+    def _input_of(self, region: Region) -> tuple[Any, NDArray[np.float32]]:
+        """The tensor (1, 1, D, H, W) that the encoder takes, and the SUVs of `suv_in`."""
         import torch
 
         volume = resample_to_region(self.image.array, self.image.grid, region)
         tensor = torch.from_numpy(normalize(volume, self.preprocessing.normalization))
-        return self.model.encode(tensor[None, None]), _averaged(volume, self.preprocessing.mask_shape)
+        return tensor[None, None], _averaged(volume, self.preprocessing.mask_shape)
+
+    def _ask_decoder(self, embedding: Any, points: tuple[Any, Any] | None, mask_logits: Any) -> Any:
+        """Mask logits (1, C, d, h, w) as the model gives them."""
+        return self.model.decode(embedding, points=points, mask_logits=mask_logits)[0]
 
     def _checked(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         expected = tuple(self.preprocessing.mask_shape)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from SegAnyPETLib.errors import GeometryError, SegAnyPETWarning, SessionError
-from SegAnyPETLib.geometry import Grid, VoxelBox
+from SegAnyPETLib.errors import SegAnyPETWarning, SessionError
+from SegAnyPETLib.geometry import VoxelBox
+from SegAnyPETLib.session.clean_image import GAPS_NOTICE, without_gaps
 from SegAnyPETLib.session.confidence import ObjectLogits, object_logits
 from SegAnyPETLib.session.fold import State, advance, blank_state
 from SegAnyPETLib.session.history import Entry, History, Result
@@ -25,14 +25,6 @@ from SegAnyPETLib.session.region_network import RegionNetwork
 
 NOTHING_CHANGED = VoxelBox((0, 0, 0), (0, 0, 0))
 MOST_PREPARED = 4  # answers to clicks that were not made; each keeps its logits
-
-
-@dataclass(frozen=True, eq=False)
-class _CleanImage:
-    """The image with every voxel finite."""
-
-    array: NDArray[np.float32]
-    grid: Grid
 
 
 class InteractiveSession:
@@ -100,20 +92,15 @@ class InteractiveSession:
         Raises:
             GeometryError: The array is not of the grid's shape (K, J, I).
         """
-        array = np.asarray(image.array)
-        if array.shape != image.grid.shape_kji:
-            msg = f"Expected a 3D array of the grid's shape {image.grid.shape_kji}; found {array.shape}."
-            raise GeometryError(msg)
-        clean, bad_voxels = _without_gaps(array)
+        clean, bad_voxels = without_gaps(image)
         self._history.clear()
         cache = RegionCache(budget_bytes=self._cache_bytes)  # a new one: siblings may still use the old image's
-        self._network = RegionNetwork(_CleanImage(clean, image.grid), self._model, cache=cache)
+        self._network = RegionNetwork(clean, self._model, cache=cache)
         self._prepared = {}
         self._shown = PackedMask.empty(image.grid.shape_kji)
         self._changed = NOTHING_CHANGED
         if bad_voxels:
-            msg = f"Expected finite SUVs; found {bad_voxels} voxels that are NaN or infinite. They count as 0."
-            warnings.warn(msg, SegAnyPETWarning, stacklevel=2)
+            warnings.warn(GAPS_NOTICE.format(voxels=bad_voxels), SegAnyPETWarning, stacklevel=2)
 
     def sibling(self) -> InteractiveSession:
         """A session for another object in the same image; a region that either has encoded is known to both.
@@ -296,12 +283,3 @@ def _fold(
         state = advance(network, state, prompts[: index + 1], cancel=cancel)
         states.append((index, state))
     return states
-
-
-def _without_gaps(array: NDArray[np.floating]) -> tuple[NDArray[np.float32], int]:
-    """The image as float32 with every voxel finite, a copy only where needed, and how many voxels were not."""
-    values = array.astype(np.float32, copy=False)
-    bad_voxels = sum(int(plane.size - np.count_nonzero(np.isfinite(plane))) for plane in values)
-    if bad_voxels:
-        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    return values, bad_voxels
