@@ -9,6 +9,7 @@
   6   a result cannot be written
   7   something must be installed first
   8   not enough memory
+  9   a batch run ended, and some of its studies were not done; its tables say why
 130   interrupted
 """
 
@@ -41,6 +42,7 @@ class ExitCode(IntEnum):
     OUTPUT = 6
     SETUP = 7
     MEMORY = 8
+    INCOMPLETE = 9
     INTERRUPTED = 130
 
 

@@ -32,9 +32,9 @@ def test_the_only_pet_series_is_taken_and_the_reason_said(tmp_path):
     ("tags", "reason"),
     [
         (NOT_CORRECTED, "1 not attenuation corrected"),
-        ({"SeriesType": ["GATED", "IMAGE"]}, "1 gated or dynamic"),
-        ({"SeriesType": ["DYNAMIC", "IMAGE"]}, "1 gated or dynamic"),
-        ({"ImagePositionPatient": ["1", "2", "3"]}, "1 gated or dynamic"),
+        ({"SeriesType": ["GATED", "IMAGE"]}, "1 gated, dynamic or with doubled slices"),
+        ({"SeriesType": ["DYNAMIC", "IMAGE"]}, "1 gated, dynamic or with doubled slices"),
+        ({"ImagePositionPatient": ["1", "2", "3"]}, "1 gated, dynamic or with doubled slices"),
         ({"ImageType": ["DERIVED", "SECONDARY"], "SeriesDescription": "WB MIP"}, "1 projection(s)"),
         ({"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, "1 derived capture(s)"),
         ({"ImagePositionPatient": DELETED}, "1 derived capture(s)"),
@@ -111,7 +111,7 @@ def test_a_study_that_does_not_say_whether_it_is_corrected_is_a_doubt(tmp_path):
 
 def test_a_study_with_gated_pet_only_is_a_problem(tmp_path):
     add_series(tmp_path, 1, SeriesType=["GATED", "IMAGE"])
-    assert "1 gated or dynamic" in only_study(tmp_path).problems[0]
+    assert "1 gated, dynamic or with doubled slices" in only_study(tmp_path).problems[0]
 
 
 def test_a_study_without_pet_says_what_was_found(tmp_path):
