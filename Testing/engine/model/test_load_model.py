@@ -163,6 +163,18 @@ def test_out_of_memory_on_the_device_goes_on_on_the_cpu_and_says_so_once() -> No
     assert torch.equal(model.decode(embedding)[0], volume + 2)
 
 
+def test_out_of_memory_in_a_batch_is_an_error_and_the_model_stays_where_it_is() -> None:
+    model = failing_model("meta", device="meta")
+    size = model.batch_size
+    with model.batching(), pytest.raises(DeviceError, match="enough memory for seganypet"):
+        model.encode(torch.zeros(4, 1, 2, 2, 2))
+    assert model.device == torch.device("meta")
+    model.network.weight = nn.Parameter(torch.ones(1))  # as if it came from a GPU
+    with pytest.warns(SegAnyPETWarning, match="goes on, slower, on the CPU"):
+        model.encode(torch.zeros(1, 1, 2, 2, 2))  # one alone cannot be made smaller
+    assert model.batch_size < size
+
+
 @pytest.mark.parametrize(
     "error",
     [MemoryError("no memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes")],
