@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, get_args
 
 from SegAnyPETLib.errors import ModelError
 
 Method = Literal["hq", "plain", "cpcl"]
 METHODS: tuple[Method, ...] = get_args(Method)
+Parts = Literal["decoder", "lora", "full"]
+PARTS: tuple[Parts, ...] = get_args(Parts)
+Precision = Literal["float32", "bfloat16", "float16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+LARGEST_RANK = 256
 
 
 @dataclass(frozen=True)
@@ -78,9 +85,26 @@ class FineTuneConfig:
         gradient_clip: Largest norm of the gradient.
         average_decay: Of the averaged weights, which are the ones that are kept.
         cpcl: How careless labels are repaired.
+        parts: What is trained, see `trained_parts.prepare_network`.
+        lora_rank: Rank of the low-rank changes, where `parts` is ``lora`` (small ones do: Hu et al. 2021, 7.2).
+        lora_alpha: They are multiplied by this over their rank (twice the rank is the habit).
+        encoder_rate: Rate of the encoder, or of its low-rank changes, as a multiple of `learning_rate`.
+        decoder_rate: The same for everything else that is trained.
+        accumulation: Pieces a step's crops are cut into to save memory; their gradients are added, so that the step is
+            the same but for rounding.
+        precision: Of the network's calculations on an NVIDIA GPU; weights stay float32, and so does all on a CPU.
+        validate_every: Steps between validations, where `train` is given one; 0 for never.
+        patience: Validations without a better one after which training ends; 0 for never.
+        pull_to_base: Weight of half the squared distance from the weights before training, added to the loss (L2-SP:
+            Li et al. 2018, arXiv:1802.01483). 0 for none.
+        replay_share: Share of the careful crops that are of other sources, against forgetting. `train` takes what it is
+            given; whoever makes the source of crops reads this.
 
     Raises:
-        ModelError: The method is unknown, or a count is not positive.
+        ModelError: A choice is unknown, or a number is out of its range.
+
+    Source:
+        Low-rank changes: Hu et al. 2021, LoRA, arXiv:2106.09685.
     """
 
     method: Method = "cpcl"
@@ -94,11 +118,63 @@ class FineTuneConfig:
     gradient_clip: float = 1.0
     average_decay: float = 0.98
     cpcl: CPCLConfig = field(default_factory=CPCLConfig)
+    parts: Parts = "full"
+    lora_rank: int = 8
+    lora_alpha: float = 16.0
+    encoder_rate: float = 1.0
+    decoder_rate: float = 1.0
+    accumulation: int = 1
+    precision: Precision = "float32"
+    validate_every: int = 0
+    patience: int = 0
+    pull_to_base: float = 0.0
+    replay_share: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            msg = f"Expected a method among {', '.join(METHODS)}; found {self.method!r}."
-            raise ModelError(msg)
+        for name, choices in {"method": METHODS, "parts": PARTS, "precision": PRECISIONS}.items():
+            if getattr(self, name) not in choices:
+                msg = f"Expected a {name} among {', '.join(choices)}; found {getattr(self, name)!r}."
+                raise ModelError(msg)
         if min(self.steps, self.batch, self.max_clicks) < 1 or (self.method != "hq" and self.batch < 2):
             msg = f"Expected at least one step, click and crop of either kind; found {self}."
             raise ModelError(msg)
+        if min(self.accumulation, self.lora_rank) < 1 or self.lora_rank > LARGEST_RANK or not self.lora_alpha > 0:
+            msg = f"Expected at least one piece, a rank of 1 to {LARGEST_RANK} and a positive alpha; found {self}."
+            raise ModelError(msg)
+        least = min(self.encoder_rate, self.decoder_rate, self.validate_every, self.patience, self.pull_to_base)
+        if least < 0 or not 0 <= self.replay_share <= 1:
+            msg = f"Expected no negative rate, interval or weight, and a share of 0 to 1; found {self}."
+            raise ModelError(msg)
+
+    def to_json(self) -> str:
+        """All of it as one line of JSON, always the same for equal settings."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> FineTuneConfig:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ModelError: It is no such text, or a field is unknown, of another type or out of its range.
+        """
+        try:
+            entry = json.loads(text)
+            repair = CPCLConfig(**_checked(CPCLConfig(), entry.pop("cpcl", {})))
+            return cls(cpcl=repair, **_checked(cls(), entry))
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            msg = f"Expected the settings of a fine-tuning run, found: {error}. Write them again with this version."
+            raise ModelError(msg) from error
+
+
+def _checked(defaults: CPCLConfig | FineTuneConfig, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries, each a field with the type of its default; a whole number may stand for a real one."""
+    known = {one.name: type(getattr(defaults, one.name)) for one in fields(defaults)}
+    for name, value in entry.items():
+        if name not in known:
+            msg = f"the unknown setting {name!r}"
+            raise ValueError(msg)
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        if type(value) is not known[name] and not (known[name] is float and is_whole):
+            msg = f"{name} of type {type(value).__name__}, not {known[name].__name__}"
+            raise ValueError(msg)
+    return dict(entry)

@@ -13,8 +13,10 @@ from torch import Tensor
 
 from SegAnyPETLib.finetune.config import CPCLConfig, FineTuneConfig
 from SegAnyPETLib.finetune.crops import LabelledCrop, to_masks, to_volumes
+from SegAnyPETLib.finetune.distributed import ALONE, Processes
 from SegAnyPETLib.finetune.ensemble import Ensemble, combine
 from SegAnyPETLib.finetune.losses import consistency, weighted_dice_ce
+from SegAnyPETLib.finetune.memory import Pieces
 from SegAnyPETLib.finetune.prompt_sets import FollowingClicks, sample_prompt_set, to_points
 from SegAnyPETLib.finetune.rectification import (
     CohortOffset,
@@ -47,10 +49,12 @@ class Lesson:
     Attributes:
         targets: (K, J, I) bool each; clicks are made on them.
         weights: Of the voxels, (K, J, I) each; 1 everywhere where None.
+        first: Number of the first crop among all crops of the step, of which this may be a piece; it seeds the clicks.
     """
 
     targets: Sequence[NDArray[np.bool_]]
     weights: Sequence[NDArray[np.float32]] | None = None
+    first: int = 0
 
 
 def click_loss(
@@ -69,7 +73,7 @@ def click_loss(
         Sofiiuk et al. 2022, RITM, arXiv:2102.06583 (iterative clicks, gradient of the last).
     """
     rng = np.random.default_rng(key)
-    rngs = [np.random.default_rng((*key, n)) for n in range(len(crops))]
+    rngs = [np.random.default_rng((*key, lesson.first + n)) for n in range(len(crops))]
     target = to_masks(lesson.targets, device)
     weight = None if lesson.weights is None else to_masks(lesson.weights, device)
     clicks = FollowingClicks(rngs, lesson.targets, [crop.suv for crop in crops])
@@ -91,11 +95,20 @@ def click_loss(
 
 @torch.no_grad()
 def ask_ensemble(
-    teacher: PromptableNetwork, crops: Sequence[LabelledCrop], *, key: Key, prompt_sets: int, device: torch.device
+    teacher: PromptableNetwork,
+    crops: Sequence[LabelledCrop],
+    *,
+    key: Key,
+    prompt_sets: int,
+    device: torch.device,
+    numbers: Sequence[int] | None = None,
 ) -> list[Ensemble]:
-    """The teacher's answers to independent prompt sets made from the labels, one ensemble per crop."""
+    """The teacher's answers to independent prompt sets made from the labels, one ensemble per crop.
+
+    `numbers` are those of the crops among all of the step, where these are a piece; they seed the prompt sets.
+    """
     embedding = teacher.encode(to_volumes(crops, device))
-    rngs = [np.random.default_rng((*key, n)) for n in range(len(crops))]
+    rngs = [np.random.default_rng((*key, n)) for n in (range(len(crops)) if numbers is None else numbers)]
     answers = []
     for _ in range(prompt_sets):
         sets = [sample_prompt_set(rng, crop.label) for rng, crop in zip(rngs, crops, strict=True)]
@@ -106,10 +119,22 @@ def ask_ensemble(
 
 @dataclass(frozen=True, eq=False)
 class Repaired:
-    """The careless crops of a step with what became of their labels."""
+    """The careless crops of a step that this process looks at, with what became of their labels.
+
+    Attributes:
+        labels: Repaired.
+        ensembles: What they were repaired from.
+        first: Number of the first one among all careless crops of the step.
+    """
 
     labels: list[RectifiedLabel]
     ensembles: list[Ensemble]
+    first: int = 0
+
+    def piece(self, numbers: range) -> Repaired:
+        """Some of them, that follow each other."""
+        chosen = slice(numbers.start, numbers.stop)
+        return Repaired(self.labels[chosen], self.ensembles[chosen], self.first + numbers.start)
 
 
 def repair_labels(
@@ -121,31 +146,58 @@ def repair_labels(
     key: Key,
     config: CPCLConfig,
     device: torch.device,
+    pieces: Pieces | None = None,
+    processes: Processes = ALONE,
 ) -> Repaired:
-    """Note how far both kinds of labels are off the teacher, and repair the careless ones."""
-    crops = [*careful, *careless]
-    ensembles = ask_ensemble(teacher, crops, key=key, prompt_sets=config.prompt_sets, device=device)
-    contradicted = []
-    for n, (crop, ensemble) in enumerate(zip(crops, ensembles, strict=True)):
-        spacing = crop.spacing_kji_mm
-        offset = label_offset_mm(
-            crop.label, ensemble.mean > 0.5, spacing_kji_mm=spacing, limit_mm=config.offset_limit_mm
-        )
-        contradicted.append(disagreement(crop.label, ensemble, spacing_kji_mm=spacing, config=config))
-        cohort.add(is_careful=n < len(careful), offset_mm=offset, disagreement=contradicted[-1])
-    kept = slice(len(careful), None)
+    """Note how far both kinds of labels are off the teacher, and repair the careless ones.
+
+    Where several processes train, each asks about its part of the crops, all note what all found, and each repairs its
+    own part.
+    """
+    crops, own = [*careful, *careless], processes.part(len(careless))
+    numbers = [*processes.part(len(careful)), *(len(careful) + n for n in own)]
+    pieces = pieces or Pieces(len(numbers))
+
+    def ask() -> list[Ensemble]:
+        answers: list[Ensemble] = []
+        for piece in pieces.of(len(numbers)):
+            some = [numbers[n] for n in piece]
+            asked = [crops[n] for n in some]
+            answers += ask_ensemble(
+                teacher, asked, key=key, prompt_sets=config.prompt_sets, device=device, numbers=some
+            )
+        return answers
+
+    ensembles = dict(zip(numbers, pieces.run(ask), strict=True))
+    found = np.zeros((len(crops), 2))
+    for n, ensemble in ensembles.items():
+        found[n] = _difference(crops[n], ensemble, config)
+    found = processes.together(found, numbers)
+    for n, (offset, share) in enumerate(found.tolist()):
+        cohort.add(is_careful=n < len(careful), offset_mm=None if np.isnan(offset) else offset, disagreement=share)
+    kept = [len(careful) + n for n in own]
     labels = [
         rectify(
-            crop.label,
-            ensemble,
+            crops[n].label,
+            ensembles[n],
             offset_mm=cohort.mm,
-            excess_disagreement=cohort.excess(share),
-            spacing_kji_mm=crop.spacing_kji_mm,
+            excess_disagreement=cohort.excess(float(found[n, 1])),
+            spacing_kji_mm=crops[n].spacing_kji_mm,
             config=config,
         )
-        for crop, ensemble, share in zip(careless, ensembles[kept], contradicted[kept], strict=True)
+        for n in kept
     ]
-    return Repaired(labels, ensembles[kept])
+    return Repaired(labels, [ensembles[n] for n in kept], own.start)
+
+
+def _difference(crop: LabelledCrop, ensemble: Ensemble, config: CPCLConfig) -> tuple[float, float]:
+    """Offset in mm, NaN where there is no border, and disagreement of a label and the ensemble."""
+    spacing = crop.spacing_kji_mm
+    offset = label_offset_mm(crop.label, ensemble.mean > 0.5, spacing_kji_mm=spacing, limit_mm=config.offset_limit_mm)
+    return (
+        np.nan if offset is None else offset,
+        disagreement(crop.label, ensemble, spacing_kji_mm=spacing, config=config),
+    )
 
 
 def repaired_loss(
@@ -165,12 +217,14 @@ def repaired_loss(
         network,
         embedding,
         careless,
-        Lesson([crop.label for crop in careless]),
+        Lesson([crop.label for crop in careless], first=repaired.first),
         key=(*key, 0),
         max_clicks=config.max_clicks,
         device=device,
     )
-    lesson = Lesson([label.target for label in repaired.labels], [label.weight for label in repaired.labels])
+    lesson = Lesson(
+        [label.target for label in repaired.labels], [label.weight for label in repaired.labels], repaired.first
+    )
     anew, logits = click_loss(
         network, embedding, careless, lesson, key=(*key, 1), max_clicks=config.max_clicks, device=device
     )

@@ -6,6 +6,7 @@ first, because a data set that was cropped around its lesions gives them away by
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from torch.nn import functional
 from SegAnyPETLib.data.case_folder import IMAGE_NAME, REFERENCE_NAME, case_number
 from SegAnyPETLib.data.volume_file import read_volume_file
 from SegAnyPETLib.errors import GeometryError, SegAnyPETError
+from SegAnyPETLib.geometry import VoxelBox
 from SegAnyPETLib.pretrain.scene import Scene
 from SegAnyPETLib.pretrain.synthetic import FWHM_PER_SIGMA, add_noise
 
@@ -72,34 +74,47 @@ def sample_real_crop(rng: np.random.Generator, case: RealCase, *, size: int) -> 
         inside = np.argwhere(mask)
         centre = inside[rng.integers(len(inside))] if rng.random() < 0.6 else inside.mean(axis=0)
         centre_mm = centre * np.asarray(case.spacing_kji_mm) + rng.normal(0, 6.0, 3)
-        crop, fraction = _resample(rng, suv, mask, centre_mm, case.spacing_kji_mm, spacing_mm, size)
+        crop, fraction = resample_turned(rng, suv, mask, centre_mm, case.spacing_kji_mm, spacing_mm, size)
         if (fraction >= 0.5).sum() >= 8:
-            return Scene(_change_appearance(rng, crop, spacing_mm), fraction, spacing_mm)
+            return Scene(change_appearance(rng, crop, spacing_mm), fraction, spacing_mm)
 
 
 def _cut_faces(rng: np.random.Generator, case: RealCase) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Zero the image beyond a random cut on each face, never through the lesion."""
-    suv = case.suv.copy()
-    for axis, spacing in enumerate(case.spacing_kji_mm):
-        hit = np.flatnonzero(case.mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        low = min(int(rng.uniform(0, MAX_CUT_MM) / spacing), int(hit[0]))
-        high = max(case.mask.shape[axis] - int(rng.uniform(0, MAX_CUT_MM) / spacing), int(hit[-1]) + 1)
-        view = np.moveaxis(suv, axis, 0)
-        view[:low] = 0
-        view[high:] = 0
+    kept = draw_cut_faces(rng, VoxelBox.of_mask(case.mask), case.mask.shape, spacing_kji_mm=case.spacing_kji_mm)
+    suv = np.zeros_like(case.suv)
+    suv[kept.slices] = case.suv[kept.slices]
     return suv, case.mask
 
 
-def _resample(
+def draw_cut_faces(
+    rng: np.random.Generator,
+    lesion: VoxelBox,
+    shape_kji: Sequence[int],
+    *,
+    spacing_kji_mm: tuple[float, float, float],
+) -> VoxelBox:
+    """What is left of an image when a random slab of up to 45 mm is cut off each face, never through the lesion."""
+    start, stop = [], []
+    for axis, spacing in enumerate(spacing_kji_mm):
+        start.append(min(int(rng.uniform(0, MAX_CUT_MM) / spacing), lesion.start_kji[axis]))
+        stop.append(max(shape_kji[axis] - int(rng.uniform(0, MAX_CUT_MM) / spacing), lesion.stop_kji[axis]))
+    return VoxelBox((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+
+
+def resample_turned(
     rng: np.random.Generator,
     suv: NDArray[np.float32],
-    mask: NDArray[np.bool_],
+    mask: NDArray[np.generic],
     centre_mm: NDArray[np.float64],
     spacing_kji_mm: tuple[float, float, float],
     spacing_mm: float,
     size: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Image and share of the mask in a randomly turned cubic crop around `centre_mm` (from voxel 0, along k, j, i)."""
+    """Image and share of the mask in a randomly turned cubic crop around `centre_mm` (from voxel 0, along k, j, i).
+
+    The mask is bool, or the share of each voxel that belongs to it.
+    """
     axis = (np.arange(size) - (size - 1) / 2) * spacing_mm
     offsets = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1) @ _random_turn(rng).T
     index = (offsets + centre_mm) / np.asarray(spacing_kji_mm)
@@ -121,7 +136,7 @@ def _random_turn(rng: np.random.Generator) -> NDArray[np.float64]:
     return turn
 
 
-def _change_appearance(rng: np.random.Generator, suv: NDArray[np.float32], spacing_mm: float) -> NDArray[np.float32]:
+def change_appearance(rng: np.random.Generator, suv: NDArray[np.float32], spacing_mm: float) -> NDArray[np.float32]:
     """Another scanner: calibration, sharpness and noise."""
     data = suv > 0
     suv = suv * float(rng.uniform(0.8, 1.25))

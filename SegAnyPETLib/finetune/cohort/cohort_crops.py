@@ -1,0 +1,258 @@
+"""Training crops from a cohort, and from made-up bodies so that the model does not forget what it knew.
+
+Around one lesion a crop is drawn with random orientation, voxel size and placement, another scanner's calibration,
+sharpness and noise, and a random end of the image. Lesions are drawn evenly over the sizes, then over the patients:
+large tumours, and patients with many lesions, would else be all that is learnt.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from SegAnyPETLib.errors import InputError
+from SegAnyPETLib.finetune.cohort.cases import CohortCase, CohortLesion
+from SegAnyPETLib.finetune.cohort.splits import size_bin
+from SegAnyPETLib.finetune.crops import LabelledCrop
+from SegAnyPETLib.geometry import Grid, VoxelBox
+from SegAnyPETLib.preprocess.resample import average_groups
+from SegAnyPETLib.pretrain.bodies.anatomy import Body
+from SegAnyPETLib.pretrain.bodies.crops import Bodies, sample_body_scene
+from SegAnyPETLib.pretrain.config import CROP_MULTIPLE, SMALLEST_CROP
+from SegAnyPETLib.pretrain.real_cases import change_appearance, draw_cut_faces, resample_turned
+from SegAnyPETLib.pretrain.synthetic import sample_scene
+
+SYNTHETIC_CASE = -1  # the number of a crop that is of no case
+FEWEST_VOXELS = 8  # of the lesion in a crop
+SMALLEST_ML = 0.1  # lesions below it are no targets: at 2 mm they have a dozen voxels
+JITTER_MM = 6.0  # standard deviation of a crop's middle, beside that it may lie on any voxel of the lesion
+OFF_CENTRE_SHARE = 0.6  # of the crops around any voxel of the lesion, the others around its middle
+FINE_SHARE = 0.15  # of the crops at about 2 mm instead of 4 mm
+FINE_SHARE_OF_SMALL = 0.4  # the same for lesions below 5 ml, which the session looks at more finely
+BODY_SHARE = 0.6  # of the replayed crops that are from whole bodies, the others are shapes; as the base was trained
+TRIES_AT_ANY_SIZE = 4  # then only at 2 mm
+MOST_TRIES = 50
+
+
+@dataclass(frozen=True, eq=False)
+class _Target:
+    number: int
+    case: CohortCase
+    lesion: CohortLesion
+
+
+class CohortCrops:
+    """Draws crops for `finetune.loop.train`; equal generators give equal crops.
+
+    Args:
+        cases: Open cases of the training split, kept as they are. Their place here is `LabelledCrop.case`.
+        replay_share: Of the careful crops that come from made-up bodies and shapes with exact labels, 0 to 1; on
+            average exactly, in each call rounded up or down. Methods 5.2 asks for half of a batch or more.
+        voxels: Side of the crops.
+        bodies: For replay; by default eight, each built when first asked for (seconds and 19 MB each).
+        is_augmented: False leaves orientation, uptake, sharpness and noise as they are, for looking at crops.
+
+    Raises:
+        InputError: A case is not of the training split, no careful case has a lesion that is large enough (and not
+            all careful crops are replayed), or the share or size is not allowed.
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[CohortCase],
+        *,
+        replay_share: float = 0.5,
+        voxels: int = SMALLEST_CROP,
+        bodies: Sequence[Body] | None = None,
+        is_augmented: bool = True,
+    ) -> None:
+        _check(cases, replay_share, voxels)
+        self.replay_share = replay_share
+        self._voxels = voxels
+        self._bodies = Bodies(0, 8) if bodies is None else bodies
+        self._is_augmented = is_augmented
+        self._careful = _by_size([target for target in _targets(cases) if target.case.quality == "HQ"])
+        self._careless = _by_size([target for target in _targets(cases) if target.case.quality == "LQ"])
+        if not self._careful and replay_share < 1:
+            msg = (
+                f"Expected careful (HQ) training cases with a lesion of at least {SMALLEST_ML} ml; found none among "
+                f"{len(cases)}. Mark some labels as HQ in the manifest, or draw some with care."
+            )
+            raise InputError(msg)
+
+    @property
+    def has_careless(self) -> bool:
+        """True where `careless` can draw anything."""
+        return bool(self._careless)
+
+    def careful(self, rng: np.random.Generator, count: int) -> list[LabelledCrop]:
+        """So many crops of carefully labelled cases, the replayed ones last."""
+        replayed = min(count, int(self.replay_share * count + rng.random()))
+        crops = [self._draw(rng, self._careful) for _ in range(count - replayed)]
+        return crops + [self._replayed(rng) for _ in range(replayed)]
+
+    def careless(self, rng: np.random.Generator, count: int) -> list[LabelledCrop]:
+        """So many crops of carelessly labelled cases.
+
+        Raises:
+            InputError: There is no such case.
+        """
+        if count and not self._careless:
+            msg = "Expected carelessly labelled (LQ) training cases; the cohort has none. Use the method hq."
+            raise InputError(msg)
+        return [self._draw(rng, self._careless) for _ in range(count)]
+
+    def _replayed(self, rng: np.random.Generator) -> LabelledCrop:
+        if rng.random() < BODY_SHARE:
+            scene = sample_body_scene(rng, size=self._voxels, bodies=self._bodies)
+        else:
+            scene = sample_scene(rng, size=self._voxels)
+        return LabelledCrop(scene.suv, scene.target, scene.spacing_mm, SYNTHETIC_CASE)
+
+    def _draw(self, rng: np.random.Generator, targets: _Targets) -> LabelledCrop:
+        # The lesion stays while its crop is drawn again, or small ones would come less often than they should.
+        target = _chosen(rng, targets)
+        for n in range(MOST_TRIES):
+            spacing_mm = _draw_spacing(rng, target.lesion.volume_ml, is_fine=n >= TRIES_AT_ANY_SIZE)
+            crop = self._cut(rng, target, spacing_mm)
+            if int(crop.label.sum()) >= FEWEST_VOXELS:
+                return crop
+        volume = f"{target.lesion.volume_ml:.2f} ml"
+        msg = f"Case {target.case.name}: in {MOST_TRIES} crops a lesion of {volume} was never seen. Check its label."
+        raise InputError(msg)
+
+    def _cut(self, rng: np.random.Generator, target: _Target, spacing_mm: float) -> LabelledCrop:
+        window = _window(rng, target, reach_mm=spacing_mm * self._voxels * np.sqrt(3) / 2)
+        suv, share, grid = _averaged(window, spacing_mm)
+        centre_mm = window.centre_mm - window.grid_offset_mm(grid)
+        turning = rng if self._is_augmented else _Still()
+        crop, fraction = resample_turned(
+            turning,  # type: ignore[arg-type]  # has what is used
+            suv,
+            share,
+            centre_mm,
+            grid.spacing_kji_mm,
+            spacing_mm,
+            self._voxels,
+        )
+        if self._is_augmented:
+            crop = change_appearance(rng, crop, spacing_mm)
+        return LabelledCrop(crop, fraction >= np.float32(0.5), spacing_mm, target.number)
+
+
+class _Still:
+    """Stands for a generator where nothing is to be turned: the axes as they are, no flip, no tilt."""
+
+    def permutation(self, count: int) -> NDArray[np.int64]:
+        return np.arange(count)
+
+    def choice(self, values: Sequence[float], count: int) -> NDArray[np.float64]:
+        return np.full(count, max(values))
+
+    def random(self) -> float:
+        return 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """The neighbourhood of a lesion: SUV with cut faces at 0, the lesion, their grid, and the crop's middle.
+
+    The middle is in mm along k, j, i from voxel 0.
+    """
+
+    suv: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    grid: Grid
+    centre_mm: NDArray[np.float64]
+
+    def grid_offset_mm(self, other: Grid) -> NDArray[np.float64]:
+        """Voxel 0 of another grid along the same axes, in mm along k, j, i from voxel 0 of this one."""
+        return np.asarray(self.grid.lps_to_kji(other.origin_lps_mm) * np.asarray(self.grid.spacing_kji_mm))
+
+
+_Targets = list[list[list[_Target]]]  # by size, then by patient
+
+
+def _check(cases: Sequence[CohortCase], replay_share: float, voxels: int) -> None:
+    if not 0 <= replay_share <= 1 or voxels < SMALLEST_CROP or voxels % CROP_MULTIPLE:
+        msg = (
+            f"Expected a replay share of 0 to 1 and crops of a multiple of {CROP_MULTIPLE}, at least {SMALLEST_CROP} "
+            f"voxels; found {replay_share} and {voxels}."
+        )
+        raise InputError(msg)
+    kept = [case.name for case in cases if case.split != "train"]
+    if kept:
+        msg = f"Expected cases of the training split; found {', '.join(kept[:5])} of another. Never train on these."
+        raise InputError(msg)
+
+
+def _targets(cases: Sequence[CohortCase]) -> list[_Target]:
+    return [
+        _Target(number, case, lesion)
+        for number, case in enumerate(cases)
+        for lesion in case.lesions
+        if lesion.volume_ml >= SMALLEST_ML
+    ]
+
+
+def _by_size(targets: Sequence[_Target]) -> _Targets:
+    sizes: dict[int, dict[str, list[_Target]]] = defaultdict(lambda: defaultdict(list))
+    for target in targets:
+        sizes[size_bin(target.lesion.volume_ml)][target.case.patient].append(target)
+    return [[own for _, own in sorted(patients.items())] for _, patients in sorted(sizes.items())]
+
+
+def _chosen(rng: np.random.Generator, targets: _Targets) -> _Target:
+    patients = targets[int(rng.integers(len(targets)))]
+    own = patients[int(rng.integers(len(patients)))]
+    return own[int(rng.integers(len(own)))]
+
+
+def _draw_spacing(rng: np.random.Generator, volume_ml: float, *, is_fine: bool) -> float:
+    """About 4 or 2 mm, the two the session uses; 2 mm where `is_fine`."""
+    share = FINE_SHARE_OF_SMALL if size_bin(volume_ml) < 2 else FINE_SHARE
+    spacing_mm = 2.0 if rng.random() < share or is_fine else 4.0
+    return spacing_mm * float(np.exp(rng.uniform(-0.15, 0.25)))
+
+
+def _window(rng: np.random.Generator, target: _Target, *, reach_mm: float) -> _Window:
+    """Cut out what a crop can see before anything is resampled, so that a whole body costs no more than a part."""
+    case, lesion = target.case, target.lesion
+    spacing = np.asarray(case.grid.spacing_kji_mm)
+    inside = np.argwhere(lesion.mask) + lesion.box.start_kji
+    at = inside[rng.integers(len(inside))] if rng.random() < OFF_CENTRE_SHARE else inside.mean(axis=0)
+    centre = at + rng.normal(0, JITTER_MM, 3) / spacing
+    kept = draw_cut_faces(rng, lesion.box, case.grid.shape_kji, spacing_kji_mm=case.grid.spacing_kji_mm)
+    start = np.floor(centre - reach_mm / spacing).astype(int) - 2
+    stop = np.ceil(centre + reach_mm / spacing).astype(int) + 3
+    seen = VoxelBox((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])).intersection(case.grid.box)
+    suv, mask = np.zeros(seen.shape_kji, dtype=np.float32), np.zeros(seen.shape_kji, dtype=bool)
+    for whole, source, own in ((suv, case.suv, kept), (mask, None, lesion.box)):
+        part = seen.intersection(own)
+        if part.is_empty:
+            continue
+        place = part.shifted([-n for n in seen.start_kji]).slices
+        values = (
+            lesion.mask[part.shifted([-n for n in own.start_kji]).slices] if source is None else source[part.slices]
+        )
+        whole[place] = np.maximum(values, 0)
+    return _Window(suv, mask, case.grid.crop(seen), (centre - seen.start_kji) * spacing)
+
+
+def _averaged(window: _Window, spacing_mm: float) -> tuple[NDArray[np.float32], NDArray[np.float32], Grid]:
+    """Image, share of the lesion in each voxel, and grid: groups of voxels averaged where they are much finer.
+
+    As the session does before it samples (see `preprocess.resample_to_region`).
+    """
+    per_k, per_j, per_i = (max(1, int(spacing_mm / size + 1e-6)) for size in window.grid.spacing_kji_mm)
+    share = window.mask.astype(np.float32)
+    if max(per_k, per_j, per_i) < 2:
+        return window.suv, share, window.grid
+    factors = (per_k, per_j, per_i)
+    suv, grid = average_groups(window.suv, window.grid, window.grid.box, factors)
+    share, _ = average_groups(share, window.grid, window.grid.box, factors)
+    return suv, share, grid
