@@ -8,14 +8,14 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from SegAnyPETLib.cli import batch, bench, calibrate, demo, evaluate, models, segment
+from SegAnyPETLib.cli import batch, bench, calibrate, cohort, demo, evaluate, finetune, models, segment
 from SegAnyPETLib.cli.arguments import protect_negative_coordinates
 from SegAnyPETLib.cli.console import shown_warnings, write_error
 from SegAnyPETLib.cli.exit_codes import ExitCode, exit_code_of
 from SegAnyPETLib.errors import SegAnyPETError
 from SegAnyPETLib.version import __version__
 
-SUBCOMMANDS = (demo, segment, batch, evaluate, calibrate, models, bench)
+SUBCOMMANDS = (demo, segment, batch, evaluate, calibrate, cohort, finetune, models, bench)
 EPILOG = (
     "exit codes: 0 done, 1 unexpected failure, 2 wrong usage, 3 input, 4 prompt, 5 model, 6 output, "
     "7 something must be installed, 8 memory, 9 some studies of a batch not done, "

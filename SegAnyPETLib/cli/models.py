@@ -1,15 +1,20 @@
-"""`seganypet models`: which models there are, and getting, checking and removing their weights."""
+"""`seganypet models`: which models there are, and getting, checking and removing their weights.
+
+What concerns fine-tuned models alone is in `site_models`.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from SegAnyPETLib.cli.console import DownloadProgress, write_json, write_line, write_table
 from SegAnyPETLib.cli.exit_codes import ExitCode
 from SegAnyPETLib.cli.options import add_common
-from SegAnyPETLib.errors import ConsentError
+from SegAnyPETLib.cli.site_models import add_actions
+from SegAnyPETLib.errors import ConsentError, ModelError
 
 if TYPE_CHECKING:
     from SegAnyPETLib.model import InstalledModel
@@ -19,8 +24,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Describe the subcommand to argparse."""
     parser = subparsers.add_parser(
         "models",
-        help="list, download, verify or remove models",
-        description="Which models there are; get, check and remove their weights.",
+        help="list, get, compare, exchange or remove models",
+        description="Which models there are; get, check and remove their weights; compare, exchange and choose them.",
         allow_abbrev=False,
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
@@ -28,7 +33,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         ("list", run_list, "models by name, and whether their weights are here"),
         ("download", run_download, "get weights from the Hugging Face hub, after you agreed to their licence"),
         ("verify", run_verify, "compare the weights with the hash that is known for them"),
-        ("remove", run_remove, "delete downloaded weights"),
+        ("remove", run_remove, "delete downloaded weights, or a fine-tuned model"),
     ):
         action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
         if name != "list":
@@ -39,17 +44,29 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
             action.add_argument("--login", action="store_true", help="send the token stored by `hf auth login`")
         add_common(action)
         action.set_defaults(run=run, usage_error=action.error)
+    add_actions(actions)
 
 
 def run_list(options: argparse.Namespace) -> int:
-    """Show every registered model."""
-    from SegAnyPETLib.model import list_models
+    """Show every registered model and every fine-tuned one."""
+    from SegAnyPETLib.model import default_model, list_models
 
-    models = list_models()
+    models, default = list_models(), ""
+    with suppress(ModelError):  # a choice that leads nowhere must not hide the list that helps to choose again
+        default = default_model()
     if options.json:
-        write_json({"models": [_model_object(model) for model in models]})
+        objects = [_model_object(model) | {"is_default": model.spec.name == default} for model in models]
+        write_json({"models": objects})
         return ExitCode.DONE
-    rows = [[model.spec.name, model.origin, _size(model), model.spec.title] for model in models]
+    rows = [
+        [
+            f"{model.spec.name}{' (default)' * (model.spec.name == default)}",
+            model.origin,
+            _size(model),
+            model.spec.title,
+        ]
+        for model in models
+    ]
     write_table(["name", "weights", "size", "title"], rows)
     write_line()
     for model in models:

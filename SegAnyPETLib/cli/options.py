@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from SegAnyPETLib.errors import ModelError
+
 if TYPE_CHECKING:
     from SegAnyPETLib.model import Model
 
@@ -27,7 +29,11 @@ def add_common(parser: argparse.ArgumentParser, *, has_json_file: bool = False) 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add --model, --device, --engine and --precision."""
     parser.add_argument(
-        "--model", default="lite", metavar="NAME|PATH", help="registered model or weights file (default lite)"
+        "--model",
+        default="default",
+        type=chosen_model,
+        metavar="NAME|PATH",
+        help="model or weights file (default: what `seganypet models use` chose, lite at first)",
     )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")
     parser.add_argument("--engine", choices=("torch", "openvino"), default="torch", help="what runs the encoder")
@@ -37,6 +43,17 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         default="float32",
         help="bfloat16 is faster on processors that have it",
     )
+
+
+def chosen_model(text: str) -> str:
+    """The model as typed; `default` stands for the one that was chosen."""
+    from SegAnyPETLib.model import default_model
+    from SegAnyPETLib.model.site_models import DEFAULT_WORD
+
+    try:
+        return default_model() if text == DEFAULT_WORD else text
+    except ModelError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def load_chosen_model(options: argparse.Namespace, *, name_or_path: str | None = None) -> Model:

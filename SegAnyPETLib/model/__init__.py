@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from SegAnyPETLib.model.download import download_model
     from SegAnyPETLib.model.load import Model, load_model
     from SegAnyPETLib.model.networks import build_network
+    from SegAnyPETLib.model.site_file import export_model, import_model
+    from SegAnyPETLib.model.site_models import default_model, is_site_model, set_default_model
     from SegAnyPETLib.model.spec import HubFile, ModelSpec, PreprocessingSpec, model_spec, registered_models
     from SegAnyPETLib.model.store import (
         DownloadRecord,
@@ -30,8 +32,12 @@ _HOMES = {
     "ModelSpec": "spec",
     "PreprocessingSpec": "spec",
     "build_network": "networks",
+    "default_model": "site_models",
     "download_model": "download",
+    "export_model": "site_file",
     "find_model": "store",
+    "import_model": "site_file",
+    "is_site_model": "site_models",
     "list_models": "store",
     "load_checkpoint": "checkpoint",
     "load_model": "load",
@@ -40,6 +46,7 @@ _HOMES = {
     "read_checkpoint": "checkpoint",
     "registered_models": "spec",
     "remove_model": "store",
+    "set_default_model": "site_models",
     "verify_model": "store",
 }
 
@@ -52,8 +59,12 @@ __all__ = [
     "ModelSpec",
     "PreprocessingSpec",
     "build_network",
+    "default_model",
     "download_model",
+    "export_model",
     "find_model",
+    "import_model",
+    "is_site_model",
     "list_models",
     "load_checkpoint",
     "load_model",
@@ -62,6 +73,7 @@ __all__ = [
     "read_checkpoint",
     "registered_models",
     "remove_model",
+    "set_default_model",
     "verify_model",
 ]
 

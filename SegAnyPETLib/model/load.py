@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from SegAnyPETLib.errors import DeviceError, ModelError, SegAnyPETWarning, WeightsError
 from SegAnyPETLib.model.checkpoint import load_checkpoint, read_checkpoint
 from SegAnyPETLib.model.device import is_out_of_memory, move, resolve_device
+from SegAnyPETLib.model.site_file import is_site_file, load_site_model, site_network, spec_of_site_file
+from SegAnyPETLib.model.site_models import DEFAULT_WORD, default_model, is_site_model
 from SegAnyPETLib.model.spec import ModelSpec, architecture_preprocessing, registered_models
-from SegAnyPETLib.model.store import check_hash, find_model, how_to_get
+from SegAnyPETLib.model.store import check_hash, find_model, how_to_get, list_models
 
 Engine = Literal["torch", "openvino"]
 Precision = Literal["float32", "bfloat16"]
@@ -196,7 +198,8 @@ def load_model(
     """Load a registered model whose weights are here, or weights from a file. Nothing is ever downloaded.
 
     Args:
-        name_or_path: A name out of `registered_models()`, or the path of a `.safetensors` or `.pth` file.
+        name_or_path: A name out of `registered_models()` or of a site model, `default` for the one that
+            `set_default_model` chose, or the path of a `.safetensors` or `.pth` file.
         device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
         architecture: Architecture of a file's weights, when it cannot be recognized.
         engine: What computes the embedding: torch, or OpenVINO on an Intel or AMD CPU.
@@ -232,6 +235,11 @@ def load_model(
 def _load(
     name_or_path: str, *, architecture: str | None, models_folder: Path | None
 ) -> tuple[nn.Module, ModelSpec, Path]:
+    if name_or_path == DEFAULT_WORD:
+        name_or_path = default_model(folder=models_folder)
+    if is_site_model(name_or_path, folder=models_folder):
+        network, installed = load_site_model(name_or_path, folder=models_folder)
+        return network, installed.spec, installed.path
     if any(spec.name == name_or_path for spec in registered_models()):
         installed = find_model(name_or_path, folder=models_folder)
         if installed.origin == "absent":
@@ -242,10 +250,13 @@ def _load(
         return network, installed.spec, installed.path
     path = Path(name_or_path)
     if not path.is_file() and not path.suffix:
-        known = ", ".join(spec.name for spec in registered_models())
-        message = f"Expected a registered model ({known}) or the path of a weights file, found {name_or_path!r}."
+        known = ", ".join(one.spec.name for one in list_models(folder=models_folder))
+        message = f"Expected a model ({known}) or the path of a weights file, found {name_or_path!r}."
         raise ModelError(message)
     checkpoint = read_checkpoint(path)
+    if is_site_file(checkpoint):
+        network, about = site_network(path, folder=models_folder)
+        return network, spec_of_site_file(path, about), path
     architecture = architecture or checkpoint.architecture
     spec = ModelSpec(
         name=path.stem,

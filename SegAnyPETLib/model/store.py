@@ -14,7 +14,7 @@ from SegAnyPETLib.errors import ModelError, OutputError, WeightsError
 from SegAnyPETLib.model.resources import resources_folder
 from SegAnyPETLib.model.spec import ModelSpec, model_spec, registered_models
 
-Origin = Literal["bundled", "downloaded", "copied", "absent"]
+Origin = Literal["bundled", "downloaded", "copied", "site", "absent"]
 _CHUNK_BYTES = 1 << 22
 
 
@@ -47,11 +47,12 @@ class DownloadRecord:
 
 @dataclass(frozen=True, slots=True)
 class InstalledModel:
-    """A registered model and where its weights are.
+    """A registered model, or one that was fine-tuned here, and where its weights are.
 
     Attributes:
-        spec: The registry's entry.
-        origin: `bundled` with the library, `downloaded` through the hub, `copied` there by hand, or `absent`.
+        spec: The registry's entry, or what the site model's file says.
+        origin: `bundled` with the library, `downloaded` through the hub, `copied` there by hand, `site` for a
+            fine-tuned one, or `absent`.
         path: The weights file, also where it would have to be if it is absent.
         record: What was recorded at the download.
     """
@@ -82,21 +83,29 @@ def models_folder() -> Path:
 
 
 def find_model(name: str, *, folder: Path | None = None) -> InstalledModel:
-    """Where the weights of a registered model are.
+    """Where the weights of a registered model or of a site model are.
 
     Args:
-        name: Registered name.
+        name: Registered name, or that of a site model.
         folder: Folder of downloaded weights; `models_folder()` when not given.
 
     Raises:
         ModelError: No model has that name.
+        WeightsError: The record of a site model is damaged.
     """
+    from SegAnyPETLib.model.site_models import find_site_model, is_site_model
+
+    if is_site_model(name, folder=folder):
+        return find_site_model(name, folder=folder)
     return _locate(model_spec(name), folder or models_folder())
 
 
 def list_models(*, folder: Path | None = None) -> tuple[InstalledModel, ...]:
-    """Every registered model, here or not."""
-    return tuple(_locate(spec, folder or models_folder()) for spec in registered_models())
+    """Every registered model, here or not, and the site models that are here."""
+    from SegAnyPETLib.model.site_models import list_site_models
+
+    registered = tuple(_locate(spec, folder or models_folder()) for spec in registered_models())
+    return registered + list_site_models(folder=folder)
 
 
 def verify_model(name: str, *, folder: Path | None = None) -> InstalledModel:
@@ -132,7 +141,7 @@ def check_hash(installed: InstalledModel) -> None:
 
 
 def remove_model(name: str, *, folder: Path | None = None) -> InstalledModel:
-    """Delete downloaded or copied weights with their record and any unfinished download.
+    """Delete downloaded or copied weights with their record and any unfinished download, or a site model.
 
     Returns:
         What was there before; `origin` is `absent` when there was nothing.
@@ -141,7 +150,11 @@ def remove_model(name: str, *, folder: Path | None = None) -> InstalledModel:
         ModelError: No model has that name, or it is bundled with the library.
         OutputError: The files cannot be deleted.
     """
+    from SegAnyPETLib.model.site_models import remove_site_model
+
     installed = find_model(name, folder=folder)
+    if installed.origin == "site":
+        return remove_site_model(name, folder=folder)
     if installed.spec.bundled_file is not None:
         message = f"Expected a downloaded model, found {name}, which is part of the installation. Keep it."
         raise ModelError(message)

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from SegAnyPETLib.finetune import forgetting, reviewing, site_run, site_training
 from SegAnyPETLib.finetune.checkpointing import CHECKPOINT_NAME
 from SegAnyPETLib.finetune.cohort.cohort_crops import CohortCrops
 from SegAnyPETLib.finetune.comparing import compare_models
+from SegAnyPETLib.finetune.presets import choose_preset
 from SegAnyPETLib.phantom import centred_grid, nema_phantom
 
 SPLITS = [("HQ", "train")] * 4 + [("LQ", "train")] * 4 + [("HQ", "validation")]
@@ -60,6 +62,12 @@ def small_crops_and_few_bundled_cases(monkeypatch):
         case = forgetting._scene_case("scene", forgetting._simple_scene(0))
         return compare_models(before, after, [case], clicks=(1,))
 
+    def cheap(*choices, **facts):
+        preset = choose_preset(*choices, **facts)
+        cpcl = replace(preset.config.cpcl, prompt_sets=2)
+        return preset._replace(config=replace(preset.config, batch=2, max_clicks=1, cpcl=cpcl))
+
+    monkeypatch.setattr(site_run, "choose_preset", cheap)
     monkeypatch.setattr(reviewing, "LOOKS_PER_CASE", 1)
     monkeypatch.setattr(site_run, "CohortCrops", small)
     monkeypatch.setattr(site_training, "compare_bundled", few)
