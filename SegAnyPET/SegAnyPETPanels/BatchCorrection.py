@@ -11,7 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from SegAnyPETLib.errors import SegAnyPETError, SessionError
-from SegAnyPETPanels.BatchRun import lastLines, launch
+from SegAnyPETPanels.DetachedProcess import lastLines, launch
 
 PROCESS = "SegAnyPETLib.batch.correcting"
 FOLDER, STUDY = "SegAnyPET.batchFolder", "SegAnyPET.batchStudy"  # attributes of a volume that was opened here

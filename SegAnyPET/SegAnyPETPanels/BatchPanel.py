@@ -120,7 +120,7 @@ class BatchPanel:
         """Look what a run would do, in a process of its own."""
         with self._shownErrors(_("The studies could not be looked for.")):
             self._found, self._notice = (), None
-            self.search.start(self.folder, self._arguments())
+            self.search.look(self.folder, self._arguments())
         self._timer.start()
         self.refresh()
 

@@ -3,26 +3,19 @@
 It belongs to nobody's window: closing Slicer does not end it, and opening the tab on its folder shows it again.
 """
 
-import json
-import os
-import subprocess
-import tempfile
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-from slicer.i18n import tr as _
-
 from SegAnyPETLib.errors import InputError
+from SegAnyPETPanels.DetachedProcess import DetachedRun, JSONCommand, reapEnded
 
 JOURNAL = "journal.sqlite"
 USUAL_ENDS = (0, 9, 130)  # of the command: done, some studies were not done, interrupted
 ENDED_STATES = ("done", "failed", "doubtful", "skipped")
-LINES_TOLD = 3
 MOST_ENDS, FEWEST_GAPS, LONG_GAP = 50, 5, 5  # how the time left is estimated from when studies ended
-_started = []  # processes outlive the panel; Python would complain of those it forgets while they run
 
 
 @dataclass(frozen=True)
@@ -74,7 +67,7 @@ class BatchRun:
 
     def __init__(self):
         """Know of no run yet."""
-        self._process = self._folder = self._console = None
+        self._own, self._folder = DetachedRun(), None
         self._rows, self._counts = (), None  # as last read
 
     @property
@@ -85,7 +78,7 @@ class BatchRun:
     @property
     def isStarting(self):
         """Whether the process we started lives; it may not have a journal yet."""
-        return self._process is not None and self._process.poll() is None
+        return self._own.isAlive
 
     def look(self, folder):
         """Look at the run of a folder, which may be of another day.
@@ -95,7 +88,8 @@ class BatchRun:
         """
         folder = Path(folder)
         if folder != self._folder:
-            self._folder, self._process = folder, None
+            self._folder = folder
+            self._own.leave()
             self.readAgain()
 
     def start(self, folder, arguments):
@@ -111,18 +105,11 @@ class BatchRun:
         self.look(folder)
         self.readAgain()
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._forgetConsole()
-        # Not in the folder of the run, which may be passed on: an error of the command line may name paths.
-        handle, self._console = tempfile.mkstemp(prefix="SegAnyPET-", suffix=".txt")
-        with os.fdopen(handle, "wb") as said:
-            command = ["batch", *arguments, "--out", str(self._folder), "--quiet"]
-            self._process = launch(command, stdout=subprocess.DEVNULL, stderr=said)
-        _started.append(self._process)
+        self._own.start(["batch", *arguments, "--out", str(self._folder), "--quiet"])
 
     def state(self):
         """How the run is now; None where the folder has no journal that can be read yet."""
-        for process in _started:
-            process.poll()  # one that ended would else be there still, for who asks the system
+        reapEnded()
         with self._journal() as journal:
             if journal is None:
                 return None
@@ -153,23 +140,12 @@ class BatchRun:
         with self._journal() as journal:
             if journal is not None:
                 journal.ask(wish)
-            elif wish == "stop" and self.isStarting:
-                self._process.terminate()
+            elif wish == "stop":
+                self._own.terminate()
 
     def problem(self):
         """Why the process we started ended before it had done its work; told once, empty where it did not."""
-        if self._process is None or self._process.poll() is None:
-            return ""
-        isRefused = self._process.poll() not in USUAL_ENDS
-        problem = lastLines(self._console) if isRefused else ""
-        self._process = None
-        self._forgetConsole()
-        return problem
-
-    def _forgetConsole(self):
-        if self._console is not None:
-            Path(self._console).unlink(missing_ok=True)
-        self._console = None
+        return self._own.problem(usualEnds=USUAL_ENDS)
 
     @contextmanager
     def _journal(self):
@@ -188,20 +164,11 @@ class BatchRun:
             yield journal
 
 
-class StudySearch:
+class StudySearch(JSONCommand):
     """What a run would do, found out by a process that writes nothing."""
 
-    def __init__(self):
-        """Search for nothing yet."""
-        self._process = self._scratch = None
-
-    @property
-    def isRunning(self):
-        """Whether a search was started and its end not yet seen."""
-        return self._process is not None
-
-    def start(self, folder, arguments):
-        """Begin to look.
+    def look(self, folder, arguments):
+        """Begin to look; another search is ended.
 
         Args:
             folder: Where results would go.
@@ -210,72 +177,4 @@ class StudySearch:
         Raises:
             OSError: The process cannot be started.
         """
-        self.stop()
-        self._scratch = tempfile.TemporaryDirectory(prefix="SegAnyPET-")
-        with self._path("found.json").open("wb") as found, self._path("problems.txt").open("wb") as problems:
-            self._process = launch(
-                ["batch", *arguments, "--out", str(folder), "--dry-run", "--json"], stdout=found, stderr=problems
-            )
-
-    def poll(self):
-        """What was found, once it ended: the parsed answer and why there is none; None while it goes on."""
-        if self._process is None or self._process.poll() is None:
-            return None
-        code = self._process.poll()
-        try:
-            answer, problem = json.loads(self._path("found.json").read_text(encoding="utf-8")), ""
-        except ValueError:
-            answer, problem = None, ""
-        if answer is None or code != 0:
-            problem = lastLines(self._path("problems.txt"))
-        self._end()
-        return answer, problem
-
-    def stop(self):
-        """End the search; nothing happens where none runs."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait()
-            self._end()
-
-    def _path(self, name):
-        return Path(self._scratch.name) / name
-
-    def _end(self):
-        self._process = None
-        self._scratch.cleanup()
-
-
-def launch(arguments, *, stdout, stderr, module="SegAnyPETLib"):
-    """Start one of our modules in a process that does not end with Slicer.
-
-    Args:
-        arguments: After the module's name.
-        stdout: A file for what it says.
-        stderr: A file for what goes wrong.
-        module: The module to run; the command line.
-
-    Returns:
-        The process.
-    """
-    from SegAnyPETLib.worker.python_command import no_console, python_command, python_environment
-
-    return subprocess.Popen(
-        python_command(module, *arguments),
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=stderr,
-        env=python_environment(),
-        creationflags=no_console() | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-        start_new_session=True,  # closing Slicer, or the terminal it was started from, is not for the run
-    )
-
-
-def lastLines(path):
-    """The end of a log, which says why a process ended."""
-    try:
-        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    said = [line.strip() for line in lines if line.strip()][-LINES_TOLD:]
-    return "\n".join(said) or _("The process ended without saying why.")
+        self.start(["batch", *arguments, "--out", str(folder), "--dry-run", "--json"])

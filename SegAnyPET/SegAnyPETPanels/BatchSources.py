@@ -7,6 +7,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from SegAnyPETPanels.TickList import chooseTicked
+
 PET, CT = "PT", "CT"  # what a run reads of a study in the database
 LIST_NAME = "slicer_database_{number}.files.txt"
 ADDRESSES = "dicomweb+https://server/dicom-web\ndimse://TITLE@server:104"
@@ -93,7 +95,12 @@ class BatchSources:
                 _("Slicer's DICOM database holds no study with a PET. Import some with the module DICOM first.")
             )
             return
-        chosen = chooseStudies(self._ui.sourceList, studies)
+        chosen = chooseTicked(
+            self._ui.sourceList,
+            [name for _study, name in studies],
+            title=_("Studies of Slicer's DICOM database"),
+            question=_("Tick the studies to be segmented:"),
+        )
         files = tuple(file for number in chosen for file in filesOfStudy(studies[number][0]))
         if files:
             name = _("Slicer's DICOM database: {count} studies").format(count=len(chosen))
@@ -159,36 +166,3 @@ def filesOfStudy(study):
         for file in database.filesForSeries(series)
         if Path(file).is_file()  # the database may know files that were deleted since
     ]
-
-
-def chooseStudies(parent, studies):
-    """Let the person tick studies.
-
-    Args:
-        parent: Widget above which it is asked.
-        studies: As `databaseStudies` gives them.
-
-    Returns:
-        Numbers of the ticked ones; none where the person cancelled.
-    """
-    dialog = qt.QDialog(parent)
-    dialog.setWindowTitle(_("Studies of Slicer's DICOM database"))
-    layout = qt.QVBoxLayout(dialog)
-    layout.addWidget(qt.QLabel(_("Tick the studies to be segmented:"), dialog))
-    listed = qt.QListWidget(dialog)
-    listed.setObjectName("studyList")
-    for _study, name in studies:
-        item = qt.QListWidgetItem(name)
-        item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsUserCheckable)
-        item.setCheckState(qt.Qt.Checked)
-        listed.addItem(item)
-    layout.addWidget(listed)
-    buttons = qt.QDialogButtonBox(qt.QDialogButtonBox.Ok | qt.QDialogButtonBox.Cancel, dialog)
-    buttons.connect("accepted()", dialog.accept)
-    buttons.connect("rejected()", dialog.reject)
-    layout.addWidget(buttons)
-    dialog.resize(480, 360)
-    isAccepted = bool(dialog.exec_())
-    ticked = [n for n in range(len(studies)) if listed.item(n).checkState() == qt.Qt.Checked]
-    dialog.deleteLater()
-    return ticked if isAccepted else []

@@ -1,16 +1,12 @@
-"""The table of studies: one row each, filled anew only where something changed, so that hundreds stay fluent."""
+"""The table of studies: one row each."""
 
 from dataclasses import dataclass
 
-import qt
 from slicer.i18n import tr as _
 
-from SegAnyPETPanels.PanelFiles import icon
+from SegAnyPETPanels.LineTable import LineTable
 
-ROW_PIXELS = 24
-BESIDE_TEXT = 36  # pixels for an icon and the space around it
 TITLE_LETTERS = 24
-STATE, STUDY, RESULT = range(3)
 PICTURES = {
     "done": "Done",
     "failed": "Failed",
@@ -19,13 +15,7 @@ PICTURES = {
     "doubtful": "Warning",
     "skipped": "Skipped",
 }
-# Red, green, blue and how much of it lies over the table's own colour, so that text stays readable in any style.
-TINTS = {
-    "done": (47, 158, 87, 60),
-    "failed": (210, 80, 75, 75),
-    "running": (58, 143, 214, 50),
-    "doubtful": (224, 142, 30, 65),
-}
+TINTS = {"done": "good", "failed": "bad", "running": "busy", "doubtful": "doubtful"}
 
 
 def stateName(state):
@@ -65,7 +55,7 @@ class StudyLine:
     place: str = ""
 
 
-class BatchTable:
+class BatchTable(LineTable):
     """A QTableWidget that shows `StudyLine` objects."""
 
     def __init__(self, table, *, onSelected, onOpened):
@@ -76,76 +66,21 @@ class BatchTable:
             onSelected: Called when another row is chosen.
             onOpened: Called with a key when its row is double-clicked.
         """
-        self._table, self._onOpened = table, onOpened
-        self._lines = ()
-        self._icons = {state: icon(name) for state, name in PICTURES.items()}
-        header = table.horizontalHeader()
-        header.setSectionResizeMode(qt.QHeaderView.Interactive)
-        header.setSectionResizeMode(RESULT, qt.QHeaderView.Stretch)
-        header.setHighlightSections(False)
-        header.setDefaultAlignment(qt.Qt.AlignLeft | qt.Qt.AlignVCenter)
-        widest = max(table.fontMetrics().horizontalAdvance(stateName(state)) for state in PICTURES)
-        header.resizeSection(STATE, widest + BESIDE_TEXT)
-        header.resizeSection(STUDY, TITLE_LETTERS * table.fontMetrics().averageCharWidth())
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(ROW_PIXELS)
-        table.connect("itemSelectionChanged()", onSelected)
-        table.connect("cellDoubleClicked(int,int)", self._opened)
+        super().__init__(table, pictures=PICTURES, onSelected=onSelected, onOpened=onOpened)
+        states = [stateName(state) for state in PICTURES]
+        self.setWidths((states, TITLE_LETTERS * table.fontMetrics().averageCharWidth()))
 
-    @property
-    def lines(self):
-        """What is shown."""
-        return self._lines
+    def texts(self, line):
+        """State, study, and what came of it."""
+        return stateName(line.state), line.title, result(line)
 
-    @property
-    def selected(self):
-        """The chosen `StudyLine`; None where none is."""
-        index = self._table.currentRow()
-        isChosen = 0 <= index < len(self._lines) and bool(self._table.selectedItems())
-        return self._lines[index] if isChosen else None
+    def explanation(self, line):
+        """Everything, where cells are too narrow."""
+        return explanation(line)
 
-    def show(self, lines):
-        """Show these rows; selection and scrolling stay.
-
-        Args:
-            lines: `StudyLine` objects.
-        """
-        lines = tuple(lines)
-        if lines == self._lines:
-            return
-        known, self._lines = self._lines, lines
-        blocked = self._table.blockSignals(True)
-        if self._table.rowCount != len(lines):
-            self._table.setRowCount(len(lines))
-        if [line.key for line in known[: len(lines)]] != [line.key for line in lines[: len(known)]]:
-            self._table.clearSelection()  # another list: what was chosen is not there any more
-        for index, line in enumerate(lines):
-            if index >= len(known) or known[index] != line:
-                self._fill(index, line)
-        self._table.blockSignals(blocked)
-
-    def _fill(self, index, line):
-        hint = explanation(line)
-        tint = qt.QBrush(qt.QColor(*TINTS[line.state])) if line.state in TINTS else qt.QBrush()
-        for column, text in enumerate(texts(line)):
-            item = self._table.item(index, column)
-            if item is None:
-                item = qt.QTableWidgetItem()
-                self._table.setItem(index, column, item)
-            item.setText(text)
-            item.setToolTip(hint)
-            item.setBackground(tint)
-            if column == STATE:
-                item.setIcon(self._icons.get(line.state, qt.QIcon()))
-
-    def _opened(self, index, _column):
-        if 0 <= index < len(self._lines):
-            self._onOpened(self._lines[index].key)
-
-
-def texts(line):
-    """The cells of a row: state, study, and what came of it."""
-    return stateName(line.state), line.title, result(line)
+    def look(self, line):
+        """The names of a row's icon and of its tint."""
+        return line.state, TINTS.get(line.state)
 
 
 def result(line):

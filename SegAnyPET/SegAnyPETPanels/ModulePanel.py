@@ -3,6 +3,7 @@
 import slicer
 
 from SegAnyPETPanels.BatchPanel import BatchPanel
+from SegAnyPETPanels.FineTunePanel import FineTunePanel
 from SegAnyPETPanels.PanelFiles import loadPanel
 from SegAnyPETPanels.Preferences import Preferences
 from SegAnyPETPanels.SampleStudy import addPhantom
@@ -30,7 +31,7 @@ class ModulePanel:
         """
         self._logic = logic
         self._isShown = False
-        self.settings = self.batch = None
+        self.settings = self.batch = self.fineTune = None
         self.preferences = Preferences()
         self.widget, self.ui = loadPanel("SegAnyPET")
         self.segment = SegmentPanel(self.preferences, onSetup=self._showSetup, addPhantom=addPhantom)
@@ -40,6 +41,8 @@ class ModulePanel:
         editor.addBeforeChange(lambda: saveForSegmentEditor(editor.segmentationNode))
         self.batch = BatchPanel(self.preferences, getEditor=lambda: logic.editor, showStudy=self._showVolume)
         self.ui.batchTabLayout.addWidget(self.batch.widget)
+        self.fineTune = FineTunePanel(self.preferences, useModel=self._useModel)
+        self.ui.fineTuneTabLayout.addWidget(self.fineTune.widget)
         self.settings = SettingsPanel(
             self.preferences, onEngineChanged=self.useNewEngine, onSetupChanged=self._setupChanged
         )
@@ -59,6 +62,7 @@ class ModulePanel:
         self._shortcuts.enable()
         self.segment.enter()
         self.batch.enter()
+        self.fineTune.enter()
         self._warmUp()
         self.settings.setup.resume()
 
@@ -68,12 +72,14 @@ class ModulePanel:
         self._shortcuts.disable()
         self.segment.exit()
         self.batch.exit()
+        self.fineTune.exit()
 
     def close(self):
         """The module goes away."""
         self._shortcuts.remove()
         self.segment.close()
         self.batch.close()
+        self.fineTune.close()
         self.settings.close()
 
     def _warmUp(self):
@@ -87,6 +93,10 @@ class ModulePanel:
         self.segment.ui.volumeSelector.setCurrentNode(volumeNode)
         self.ui.tabs.setCurrentWidget(self.ui.segmentTab)
 
+    def _useModel(self, name):
+        """Segment with another model from now on."""
+        self.settings.chooseModel(name)
+
     def _showSetup(self):
         self.ui.tabs.setCurrentWidget(self.ui.settingsTab)
         self.settings.setup.install()
@@ -95,4 +105,5 @@ class ModulePanel:
         if self.settings is not None:
             self.segment.setNeedsSetup(not self.settings.setup.isComplete)
             self.batch.setNeedsSetup(not self.settings.setup.isComplete)
+            self.fineTune.setNeedsSetup(not self.settings.setup.isComplete)
             self._warmUp()

@@ -1,11 +1,14 @@
 """What the user prefers on this computer, kept in Slicer's application settings."""
 
+import secrets
+
 import qt
 import slicer
 
 GROUP = "SegAnyPET"
 BUNDLED_MODEL = "lite"
 DEVICES = ("auto", "cpu", "cuda", "cuda:1", "mps")  # in the order of the panel's list
+METHODS, PRESETS = ("cpcl", "plain", "hq"), ("quick", "balanced", "thorough")  # in the order of the panel's lists
 WEIGHTS_FILE = "file"  # stands for "the file in weightsFile" where a model's name is kept
 
 
@@ -39,8 +42,7 @@ class Preferences:
     @property
     def device(self):
         """Where to compute: one of `DEVICES`."""
-        found = self._value("device", DEVICES[0])
-        return found if found in DEVICES else DEVICES[0]
+        return self._choice("device", DEVICES)
 
     @device.setter
     def device(self, name):
@@ -106,6 +108,42 @@ class Preferences:
         self._write("batchThreshold", suv)
 
     @property
+    def fineTuneFolder(self):
+        """Where the last fine-tuning's results went; empty before the first."""
+        return self._value("fineTuneFolder", "")
+
+    @fineTuneFolder.setter
+    def fineTuneFolder(self, path):
+        self._write("fineTuneFolder", path)
+
+    @property
+    def fineTuneMethod(self):
+        """How the model is fine-tuned: one of `METHODS`."""
+        return self._choice("fineTuneMethod", METHODS)
+
+    @fineTuneMethod.setter
+    def fineTuneMethod(self, name):
+        self._write("fineTuneMethod", name)
+
+    @property
+    def fineTunePreset(self):
+        """How much time fine-tuning takes: one of `PRESETS`."""
+        return self._choice("fineTunePreset", PRESETS)
+
+    @fineTunePreset.setter
+    def fineTunePreset(self, name):
+        self._write("fineTunePreset", name)
+
+    @property
+    def patientSecret(self):
+        """What codes of patients depend on: random, made at the first use, never leaves this computer."""
+        known = self._value("patientSecret", "")
+        if not known:
+            known = secrets.token_hex(16)
+            self._write("patientSecret", known)
+        return known
+
+    @property
     def setupPending(self):
         """Whether a set-up that the user agreed to was interrupted by a restart."""
         return slicer.util.toBool(self._value("setupPending", False))
@@ -113,6 +151,11 @@ class Preferences:
     @setupPending.setter
     def setupPending(self, pending):
         self._write("setupPending", bool(pending))
+
+    def _choice(self, name, choices):
+        """One of the choices; the first for anything else."""
+        found = self._value(name, choices[0])
+        return found if found in choices else choices[0]
 
     def _value(self, name, default):
         return slicer.util.settingsValue(f"{GROUP}/{name}", default)

@@ -50,6 +50,16 @@ class SettingsPanel:
         self._timer.stop()
         self._download.stop()
 
+    def chooseModel(self, name):
+        """Use a model from now on, for example one that was just trained.
+
+        Args:
+            name: Of a model that is here.
+        """
+        self._preferences.modelName = name
+        self._listModels()
+        self._onEngineChanged()
+
     def _connect(self):
         ui = self._ui
         ui.modelSelector.connect("currentIndexChanged(int)", self._modelChosen)

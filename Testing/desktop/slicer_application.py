@@ -11,6 +11,7 @@ import types
 
 import slicer
 from main_window import qSlicerMainWindow
+from plot_views import qMRMLPlotWidget
 from PySide6 import QtCore, QtWidgets
 from qt_stand_in import QSettings
 from slice_views import qMRMLSliceWidget, qMRMLThreeDWidget
@@ -59,7 +60,24 @@ class qSlicerLayoutManager(QtCore.QObject):
         self._threeD = qMRMLThreeDWidget(viewport, self._viewLogic.AddViewNode("1"))
         self._threeD.mrmlViewNode().SetMappedInLayout(1)
         grid.addWidget(self._threeD, 0, 1)
+        plotNode = slicer.vtkMRMLPlotViewNode()
+        plotNode.SetLayoutName("PlotView1")
+        plotNode.SetSingletonTag("PlotView1")
+        scene.AddNode(plotNode)
+        self._plot = qMRMLPlotWidget(viewport, plotNode)
+        self._plot.hide()
+        grid.addWidget(self._plot, 0, 1)
+        plotNode.AddObserver("ModifiedEvent", lambda *_: QtCore.QTimer.singleShot(0, self._plotChanged))
         self._applicationLogic = applicationLogic
+
+    def _plotChanged(self):
+        """Without a layout node, a chart that is shown is what says that there is to be a plot view: Four-Up Plot."""
+        node = self._plot.mrmlPlotViewNode()
+        self._plot.setVisible(node.GetPlotChartNodeID() is not None and self._layout not in ONE_UP)
+        self._threeD.setVisible(self._layout in (FOUR_UP, 4) and not self._plot.isVisibleTo(self._plot.parent()))
+
+    def plotWidget(self, which):
+        return self._plot if which in (0, "PlotView1") else None
 
     def sliceViewNames(self):
         return tuple(self._slices)
@@ -81,12 +99,13 @@ class qSlicerLayoutManager(QtCore.QObject):
 
     threeDViewCount = QtCore.Property(int, lambda self: 1)
     tableViewCount = QtCore.Property(int, lambda self: 0)
-    plotViewCount = QtCore.Property(int, lambda self: 0)
+    plotViewCount = QtCore.Property(int, lambda self: int(self._plot.isVisibleTo(self._plot.parent())))
 
     def setLayout(self, layout):
         self._layout = layout
         for name, widget in {**self._slices, "1": self._threeD}.items():
             widget.setVisible(ONE_UP.get(layout, name) == name)
+        self._plot.hide()
         self.layoutChanged.emit(layout)
 
     layout = QtCore.Property(int, lambda self: self._layout, setLayout)
@@ -222,6 +241,7 @@ def close_scene(application: qSlicerApplication) -> None:
     """File > Close scene, and the views as after start-up."""
     application.mrmlScene().Clear(0)
     layout = application.layoutManager()
+    layout._plot.mrmlPlotViewNode().SetPlotChartNodeID(None)
     layout.setLayout(FOUR_UP)
     for name, orientation, _color, _cell in SLICES:
         widget = layout.sliceWidget(name)
@@ -244,7 +264,7 @@ def scripted_modules_namespace(application: qSlicerApplication) -> types.SimpleN
 
 def finish(application: qSlicerApplication) -> None:
     """Take the views apart before Python takes everything apart in any order."""
-    for view in application._layoutManager._views():
+    for view in [*application._layoutManager._views(), application._layoutManager._plot.plotView()]:
         view._finish()
     application._window.close()
     for name in VIEW_FACTORIES:

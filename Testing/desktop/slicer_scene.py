@@ -16,6 +16,7 @@ LOGICS = (
     ("Markups", "vtkSlicerMarkupsLogic"),
     ("Segmentations", "vtkSlicerSegmentationsModuleLogic"),
     ("SubjectHierarchy", "vtkSlicerSubjectHierarchyModuleLogic"),
+    ("Plots", "vtkSlicerPlotsLogic"),
     ("Models", "vtkSlicerModelsLogic"),
     ("Transforms", "vtkSlicerTransformLogic"),
     ("Sequences", "vtkSlicerSequencesLogic"),

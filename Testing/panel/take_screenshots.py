@@ -1,4 +1,6 @@
-"""Takes the pictures of the panel: `python Testing/panel/take_screenshots.py`, a minute; `--batch-only` for that tab.
+"""Takes the pictures of the panel: `python Testing/panel/take_screenshots.py`.
+
+`--batch-only` and `--finetune-only` take those of one tab.
 
 The module in the harness of `Testing/desktop` with the bundled model, on the phantom study. Lesions are clicked with
 the mouse in the axial view: in the middle, then in the middle of the largest error in that slice. To be run again
@@ -45,6 +47,30 @@ BATCH_STUDIES = [  # rows for the picture of the tab Batch
     {"source": ARCHIVE + "P007/MR 2025-01-28", "problems": ["There is no PET series that can be used."]},
     *({"source": f"{ARCHIVE}P{n:03d}/PETCT 2025-02-{n:02d}", "lesions": n % 9} for n in range(8, 29)),
 ]
+FINETUNE_PLAN = {  # cases, findings and a training for the picture of the tab Fine-tune
+    "cases": [
+        *(
+            (f"case{n:02d}", f"P{n:03d}", "HQ" if n < 12 else "LQ", "validation" if n in (3, 7) else "train")
+            for n in range(1, 19)
+        ),
+    ],
+    "findings": [
+        (
+            "case04",
+            "warning",
+            "its border does not follow the uptake: SUV 3.1 just inside, 2.9 just outside",
+            "Look at it.",
+        ),
+        ("case06", "note", "its voxels are 5.30 x 5.30 x 3.00 mm, unusual for PET", "Check the image."),
+        ("case09", "warning", "its label fits the image better 12 mm away, +12 mm to the head", "Register it again."),
+        ("case13", "note", "3 of its 3 lesions are what a threshold gives: 41 %", "Nothing: CPCL is made for them."),
+    ],
+    "times": {"quick": 190.0, "balanced": 1260.0, "thorough": 4700.0},
+    "steps": 120,
+    "seconds": 0.05,
+    "card": {},
+}
+FINETUNE_STEP = 76  # at which the picture is taken
 NEAR_MM, WHOLE_MM = 150.0, 700.0  # from top to bottom of a view
 OVERVIEW_RAS = (0.0, 5.0, -125.0)  # the coronal plane that most lesions meet
 ANSWER_S = 120.0  # on a busy machine
@@ -155,12 +181,7 @@ def take(desktop, _folder, _monkeypatch):
     person.ui.keysButton.collapsed = False
     person.wait_until_all_is_shown()
     person.look_at(clicked[corrected])
-    light = desktop.app.palette()
-    for style, palette in (("light", light), ("dark", dark_palette())):
-        desktop.app.setPalette(palette)
-        desktop.process(200)
-        desktop.screenshot(SCREENSHOTS / f"slicer_{style}.png")
-    desktop.app.setPalette(light)
+    take_both(desktop, "slicer")
 
 
 def take_batch(desktop, folder, monkeypatch):
@@ -183,20 +204,63 @@ def take_batch(desktop, folder, monkeypatch):
     desktop.process(600)
     panel.ui.outPath.blockSignals(True)
     panel.ui.outPath.setCurrentPath("/data/Results/archive 2025")
+    take_both(desktop, "batch")
+    panel.run.ask("stop")
+    desktop.wait_until(lambda: not panel.run.isStarting, seconds=ANSWER_S)
+
+
+def take_finetune(desktop, folder, monkeypatch):
+    """The tab Fine-tune amid a training that trains nothing: its numbers are made up, its looks are real."""
+    import SegAnyPETLib.worker.python_command as commands
+
+    plan = folder / "plan.json"
+    command = [sys.executable, str(REPOSITORY / "Testing" / "panel" / "fake_finetune.py"), str(plan)]
+    monkeypatch.setattr(commands, "python_command", lambda module, *rest: [*command, module, *rest])
+    plan.write_text(json.dumps(FINETUNE_PLAN), encoding="utf-8")
+    module = desktop.loadModule().panel
+    desktop.resize(*SIZE)
+    desktop.press_button(module.segment.ui.phantomButton)
+    module.ui.tabs.setCurrentWidget(module.ui.fineTuneTab)
+    panel = module.fineTune
+    desktop.dialogs.answer("/data/PET with labels")
+    panel.cohort.sources.chooseFolder()
+    desktop.wait_until(lambda: not panel.cohort.isBusy, seconds=ANSWER_S)
+    for button in (panel.ui.checkButton, panel.ui.timeButton):
+        desktop.press_button(button)
+        desktop.wait_until(lambda: not (panel.cohort.isBusy or panel.form.timing.isRunning), seconds=ANSWER_S)
+    panel.ui.outPath.setCurrentPath(str(folder / "Training"))
+    desktop.press_button(panel.ui.startButton)
+    reached = f"of {FINETUNE_PLAN['steps']}"
+    desktop.wait_until(
+        lambda: (
+            panel.state and (panel.state.number("step") or 0) >= FINETUNE_STEP and reached in panel.ui.hintLabel.text
+        ),
+        seconds=ANSWER_S,
+    )
+    desktop.process(600)
+    panel._timer.stop()  # the picture in both styles shows the same step
+    panel.ui.outPath.blockSignals(True)
+    panel.ui.outPath.setCurrentPath("/data/Models/2025-11 soft tissue")
+    take_both(desktop, "finetune")
+    panel.run.ask("stop")
+    desktop.wait_until(lambda: not panel.run.isStarting, seconds=ANSWER_S)
+
+
+def take_both(desktop, name):
+    """The window in the light and in the dark style."""
     light = desktop.app.palette()
     for style, palette in (("light", light), ("dark", dark_palette())):
         desktop.app.setPalette(palette)
-        desktop.process(200)
-        desktop.screenshot(SCREENSHOTS / f"batch_{style}.png")
+        desktop.process(400)
+        desktop.screenshot(SCREENSHOTS / f"{name}_{style}.png")
     desktop.app.setPalette(light)
-    panel.run.ask("stop")
-    desktop.wait_until(lambda: not panel.run.isStarting, seconds=ANSWER_S)
 
 
 def main():
     from slicer_desktop import running_slicer
 
-    wanted = [take_batch] if "--batch-only" in sys.argv else [take, take_batch]
+    takes = {"--batch-only": take_batch, "--finetune-only": take_finetune}
+    wanted = [takes[word] for word in sys.argv if word in takes] or [take, *takes.values()]
     for take_pictures in wanted:
         with (
             pytest.MonkeyPatch.context() as monkeypatch,

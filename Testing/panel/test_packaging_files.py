@@ -15,7 +15,13 @@ ROOT = Path(__file__).resolve().parents[2]
 SLICERS_OWN = {"numpy": "2.4.6", "scipy": "1.17.1", "pydicom": "3.0.2", "highdicom": "0.27.0", "SimpleITK": "2.5.5"}
 BY_THE_EXTENSION = {"torch"}
 ONLY_FOR_TRAINING = {"monai"}
-PACKAGES = {"httpx2": "huggingface_hub"}  # comes with it
+PACKAGES = {  # what comes with another package, or is called otherwise
+    "httpx2": "huggingface_hub",
+    "dask": "distributed",
+    "dicomweb_client": "dicomweb-client",
+    "requests": "dicomweb-client",
+    "urllib3": "dicomweb-client",
+}
 
 
 def asked_for():

@@ -281,7 +281,7 @@ def test_studies_of_slicers_database_are_ticked_and_their_files_listed_for_the_r
     monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
 
     def untick_the_second(dialog):
-        listed = dialog.findChild(qt.QListWidget, "studyList")
+        listed = dialog.findChild(qt.QListWidget, "tickList")
         assert [listed.item(n).text() for n in range(listed.count)] == [
             "Phantom 1, 20260102, PET/CT",
             "Phantom 2, 20260102, PET/CT",
@@ -326,7 +326,7 @@ def test_without_a_database_or_a_pet_in_it_the_user_is_told(a_batch):
 
 def test_a_run_outlives_the_process_that_started_it(tmp_path):
     program = (
-        "import sys; from pathlib import Path; from SegAnyPETPanels.BatchRun import launch\n"
+        "import sys; from pathlib import Path; from SegAnyPETPanels.DetachedProcess import launch\n"
         "import SegAnyPETLib.worker.python_command as commands\n"
         'late = \'import time,sys; time.sleep(0.5); open(sys.argv[1], "w").write("here")\'\n'
         "commands.python_command = lambda module, *rest: [sys.executable, '-c', late, *rest]\n"
