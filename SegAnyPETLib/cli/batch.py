@@ -254,7 +254,7 @@ def write_summary(summary: RunSummary, *, out: Path) -> None:
             write_line(f"... and {len(reasons) - MOST_REASONS} more")
     write_line()
     lesions = sum(row.lesions or 0 for row in summary.rows)
-    write_line(f"{lesions} lesions; studies ended now: {summary.done_now}, in {summary.seconds:.1f} s; tables are in {out}")
+    write_line(f"{lesions} lesions; studies ended now: {summary.done_now}, in {summary.seconds:.1f} s; tables: {out}")
     if summary.was_stopped:
         write_line("stopped; go on with --resume")
 
