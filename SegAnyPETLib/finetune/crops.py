@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+SYNTHETIC_CASE = -1  # the number of a crop that is of no case
+
 
 @dataclass(frozen=True, eq=False)
 class LabelledCrop:
@@ -20,7 +22,7 @@ class LabelledCrop:
         suv: (D, H, W) float32, SUV.
         label: (D, H, W) bool, as it was drawn; at least one voxel.
         spacing_mm: Isotropic voxel size.
-        case: Whose it is; the number of the case in its cohort.
+        case: Whose it is; the number of the case in its cohort, or `SYNTHETIC_CASE`.
     """
 
     suv: NDArray[np.float32]

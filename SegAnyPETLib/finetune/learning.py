@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from SegAnyPETLib.finetune.config import CPCLConfig, FineTuneConfig
-from SegAnyPETLib.finetune.crops import LabelledCrop, to_masks, to_volumes
+from SegAnyPETLib.finetune.crops import SYNTHETIC_CASE, LabelledCrop, to_masks, to_volumes
 from SegAnyPETLib.finetune.distributed import ALONE, Processes
 from SegAnyPETLib.finetune.ensemble import Ensemble, combine
 from SegAnyPETLib.finetune.losses import consistency, weighted_dice_ce
@@ -174,7 +174,8 @@ def repair_labels(
         found[n] = _difference(crops[n], ensemble, config)
     found = processes.together(found, numbers)
     for n, (offset, share) in enumerate(found.tolist()):
-        cohort.add(is_careful=n < len(careful), offset_mm=None if np.isnan(offset) else offset, disagreement=share)
+        if crops[n].case != SYNTHETIC_CASE:  # made-up lesions are no measure for how a site's people draw
+            cohort.add(is_careful=n < len(careful), offset_mm=None if np.isnan(offset) else offset, disagreement=share)
     kept = [len(careful) + n for n in own]
     labels = [
         rectify(

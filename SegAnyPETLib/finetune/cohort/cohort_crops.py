@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from SegAnyPETLib.errors import InputError
 from SegAnyPETLib.finetune.cohort.cases import CohortCase, CohortLesion
 from SegAnyPETLib.finetune.cohort.splits import size_bin
-from SegAnyPETLib.finetune.crops import LabelledCrop
+from SegAnyPETLib.finetune.crops import SYNTHETIC_CASE, LabelledCrop
 from SegAnyPETLib.geometry import Grid, VoxelBox
 from SegAnyPETLib.preprocess.resample import average_groups
 from SegAnyPETLib.pretrain.bodies.anatomy import Body
@@ -26,7 +26,6 @@ from SegAnyPETLib.pretrain.config import CROP_MULTIPLE, SMALLEST_CROP
 from SegAnyPETLib.pretrain.real_cases import change_appearance, draw_cut_faces, resample_turned
 from SegAnyPETLib.pretrain.synthetic import sample_scene
 
-SYNTHETIC_CASE = -1  # the number of a crop that is of no case
 FEWEST_VOXELS = 8  # of the lesion in a crop
 SMALLEST_ML = 0.1  # lesions below it are no targets: at 2 mm they have a dozen voxels
 JITTER_MM = 6.0  # standard deviation of a crop's middle, beside that it may lie on any voxel of the lesion

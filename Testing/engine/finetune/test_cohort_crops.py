@@ -20,7 +20,7 @@ from SegAnyPETLib.finetune.cohort import (
     make_thumbnail,
     write_thumbnails,
 )
-from SegAnyPETLib.finetune.cohort.cohort_crops import SYNTHETIC_CASE
+from SegAnyPETLib.finetune.crops import SYNTHETIC_CASE
 from SegAnyPETLib.suv import SUVVolume
 
 

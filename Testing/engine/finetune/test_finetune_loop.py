@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from torch import nn
 
 from SegAnyPETLib.errors import ModelError
 from SegAnyPETLib.finetune.config import CPCLConfig, FineTuneConfig
-from SegAnyPETLib.finetune.crops import LabelledCrop
+from SegAnyPETLib.finetune.crops import SYNTHETIC_CASE, LabelledCrop
 from SegAnyPETLib.finetune.loop import learning_rate, start, train
 from SegAnyPETLib.finetune.losses import consistency, ramp, weighted_dice_ce
 from SegAnyPETLib.finetune.prompt_sets import FollowingClicks, sample_prompt_set, to_points
@@ -155,6 +156,18 @@ def test_the_offset_of_the_careless_labels_is_found_while_training():
     _, state = trained(method="cpcl", steps=60, learning_rate=5e-2)
     assert state.history[-1]["offset_mm"] > 1.5  # they are 6 mm too large, in voxels of 4 mm
     assert state.history[-1]["belief"] > 0.5
+
+
+def test_made_up_lesions_say_nothing_about_how_a_site_draws():
+    class Replayed(Balls):
+        def careful(self, rng, count):
+            return [replace(crop, case=SYNTHETIC_CASE) for crop in super().careful(rng, count)]
+
+    settings = config(method="cpcl", steps=12)
+    state = start(FewWeights(), settings)
+    train(state, Replayed(), settings, device=CPU)
+    assert state.cohort.careful == []
+    assert len(state.cohort.careless) > 0
 
 
 def test_the_teacher_follows_the_student_but_is_never_taught():
