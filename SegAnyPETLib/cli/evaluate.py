@@ -12,7 +12,7 @@ from SegAnyPETLib.cli.case_runs import MODEL, describe_run, run_cases
 from SegAnyPETLib.cli.console import STDOUT_NAME, write_error, write_json
 from SegAnyPETLib.cli.evaluation_gallery import MaskKeeper, write_evaluation_gallery
 from SegAnyPETLib.cli.evaluation_tables import write_robustness, write_summary
-from SegAnyPETLib.cli.options import add_common, add_model
+from SegAnyPETLib.cli.options import add_common, add_model, chosen_model
 from SegAnyPETLib.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -155,8 +155,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _check_usage(options: argparse.Namespace) -> None:
     if options.method != MODEL:
-        of_models = ("model", "folds", "device", "engine", "precision")
-        given = [f"--{name}" for name in of_models if getattr(options, name) != options.default_of(name)]
+        left_out = {name: options.default_of(name) for name in ("model", "folds", "device", "engine", "precision")}
+        left_out["model"] = chosen_model(left_out["model"])  # as argparse has done with the default
+        given = [f"--{name}" for name, value in left_out.items() if getattr(options, name) != value]
         if given:
             options.usage_error(f"--method {options.method} has no model; leave out {', '.join(given)}")
     if ("{fold}" in options.model) != (options.folds is not None):

@@ -8,7 +8,7 @@ from small_lesions import BASE, SITE, sample_lesion
 from SegAnyPETLib.finetune.crops import LabelledCrop
 from SegAnyPETLib.finetune.label_noise import add_label_noise
 
-CAREFUL, CARELESS, TEST, BASE_CASES = 4, 24, 60, 400
+CAREFUL, CARELESS, TEST, BASE_CASES = 4, 24, 60, 300
 TEST_SEED, BASE_SEED = 900_001, 800_001
 
 

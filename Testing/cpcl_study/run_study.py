@@ -32,7 +32,7 @@ from SegAnyPETLib.finetune.prompt_sets import to_points
 
 CPU = torch.device("cpu")
 CLICKS = (1, 3)
-BASE = FineTuneConfig(method="hq", steps=1500, seed=1, learning_rate=2e-3, warm_up_steps=50, batch=8, max_clicks=3)
+BASE = FineTuneConfig(method="hq", steps=1000, seed=1, learning_rate=2e-3, warm_up_steps=50, batch=8, max_clicks=3)
 SITE = FineTuneConfig(steps=160, learning_rate=1e-3, warm_up_steps=5, batch=4, max_clicks=3, average_decay=0.95)
 NOISES = (
     LabelNoise("dilated", 4.0), LabelNoise("dilated", 8.0),
@@ -54,7 +54,7 @@ def evaluate(weights, crops):
     for crop in crops:
         answer, logits, placed = np.zeros_like(crop.label), None, []
         for count in range(1, max(CLICKS) + 1):
-            click = next_click(answer, crop.label, spacing_kji_mm=crop.spacing_kji_mm)
+            click = next_click(crop.label, answer, spacing_kji_mm=crop.spacing_kji_mm)
             if click is not None:
                 placed.append(((*map(float, click[0]), 0.0), int(click[1])))
             with torch.no_grad():

@@ -29,10 +29,11 @@ class World:
     noise: tuple[float, float]
     cold_core_share: float
     neighbour_share: float
+    neighbour_gap_mm: tuple[float, float] = (8, 18)
 
 
-BASE = World((6, 15), (3, 9), (4.5, 6.5), (0.03, 0.12), 0.05, 0.3)
-SITE = World((9, 20), (2, 6), (5.5, 8.5), (0.06, 0.18), 0.35, 0.6)
+BASE = World((5, 9), (5, 12), (4.5, 5.5), (0.02, 0.06), 0.0, 0.1)
+SITE = World((8, 22), (1.6, 5), (6, 9), (0.08, 0.25), 0.6, 0.9, (2, 10))
 
 
 def sample_lesion(rng, world, *, case):
@@ -49,7 +50,7 @@ def sample_lesion(rng, world, *, case):
         level = background.mean() * rng.uniform(*world.contrast)
         if rng.random() < world.neighbour_share:
             direction = rng.standard_normal(3)
-            away = centre + direction / np.linalg.norm(direction) * (radius + rng.uniform(8, 18))
+            away = centre + direction / np.linalg.norm(direction) * (radius + rng.uniform(*world.neighbour_gap_mm))
             uptake[_shape(rng, place, away, rng.uniform(5, 12))[0]] = level * rng.uniform(0.5, 1.5)
         uptake[lesion] = level * (1 + 0.15 * ndimage.gaussian_filter(rng.standard_normal(lesion.shape), 3)[lesion] * 10)
         if radius > 11 and rng.random() < world.cold_core_share:
