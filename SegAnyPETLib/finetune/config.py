@@ -56,8 +56,8 @@ class CPCLConfig:
     offset_limit_mm: float = 12.0
     offset_dead_zone_mm: float = 0.5
     offset_scale_mm: float = 1.0
-    disagreement_dead_zone: float = 0.1
-    disagreement_scale: float = 0.15
+    disagreement_dead_zone: float = 0.05
+    disagreement_scale: float = 0.1
     cases_remembered: int = 40
     fewest_cases: int = 4
     standard_errors: float = 1.0

@@ -48,11 +48,13 @@ class Lesson:
 
     Attributes:
         targets: (K, J, I) bool each; clicks are made on them.
+        shares: What is to be answered, (K, J, I) each, 0 to 1; the targets where None.
         weights: Of the voxels, (K, J, I) each; 1 everywhere where None.
         first: Number of the first crop among all crops of the step, of which this may be a piece; it seeds the clicks.
     """
 
     targets: Sequence[NDArray[np.bool_]]
+    shares: Sequence[NDArray[np.float32]] | None = None
     weights: Sequence[NDArray[np.float32]] | None = None
     first: int = 0
 
@@ -74,7 +76,7 @@ def click_loss(
     """
     rng = np.random.default_rng(key)
     rngs = [np.random.default_rng((*key, lesson.first + n)) for n in range(len(crops))]
-    target = to_masks(lesson.targets, device)
+    target = to_masks(lesson.targets if lesson.shares is None else lesson.shares, device)
     weight = None if lesson.weights is None else to_masks(lesson.weights, device)
     clicks = FollowingClicks(rngs, lesson.targets, [crop.suv for crop in crops])
     last = int(rng.integers(max_clicks))
@@ -182,7 +184,7 @@ def repair_labels(
             crops[n].label,
             ensembles[n],
             offset_mm=cohort.mm,
-            excess_disagreement=cohort.excess(float(found[n, 1])),
+            usual_disagreement=cohort.usual_disagreement,
             spacing_kji_mm=crops[n].spacing_kji_mm,
             config=config,
         )
@@ -224,7 +226,10 @@ def repaired_loss(
         device=device,
     )
     lesson = Lesson(
-        [label.target for label in repaired.labels], [label.weight for label in repaired.labels], repaired.first
+        [label.target for label in repaired.labels],
+        shares=[label.share for label in repaired.labels],
+        weights=[label.weight for label in repaired.labels],
+        first=repaired.first,
     )
     anew, logits = click_loss(
         network, embedding, careless, lesson, key=(*key, 1), max_clicks=config.max_clicks, device=device

@@ -1,8 +1,9 @@
 """Repairing careless labels: where a confident ensemble disagrees, and by how much a cohort draws too large or small.
 
-Cross prompting gives an ensemble; where it is sure, it replaces the label, and elsewhere the label stays, moved by the
-offset that the whole cohort shows against the careful cases. What is replaced counts fully, the rest by half. How far
-the repaired label is believed at all depends on how much the cohort, or this case, is off.
+Cross prompting gives an ensemble. Against it the careful labels show what is usual, and the careless ones how far they
+are off: the whole cohort by an offset of its borders, which is taken back, and a single case by what it contradicts
+even then. Only where a case contradicts more than careful ones do, the ensemble replaces its label; a teacher that is
+no better than the labels would else spoil them. How far a repaired label is believed depends on both.
 """
 
 from __future__ import annotations
@@ -16,10 +17,17 @@ from scipy import ndimage
 
 from SegAnyPETLib.finetune.config import CPCLConfig
 from SegAnyPETLib.finetune.ensemble import Ensemble
-from SegAnyPETLib.finetune.signed_distance import Spacing, border_voxels, shifted_mask, signed_distance_mm
+from SegAnyPETLib.finetune.signed_distance import (
+    Spacing,
+    border_voxels,
+    has_border,
+    moved_share,
+    signed_distance_mm,
+)
 
 Verdict = Literal["used", "doubtful", "left out"]
 DOUBTFUL_WEIGHT = 0.25
+UNSURE_LESS = 0.5  # of the weight, where the ensemble replaced the rest of the label but is not sure itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,17 +35,21 @@ class RectifiedLabel:
     """What to learn from instead of a careless label.
 
     Attributes:
-        target: (K, J, I) bool.
-        weight: (K, J, I) float32, 1 where the ensemble was sure, one half elsewhere.
-        belief: 0: learn from the label as it is; 1: learn from `target`. Between them both are learned, in shares.
+        target: (K, J, I) bool; clicks are made on it.
+        share: (K, J, I) float32, 0 to 1: how much of a voxel is thought to belong to the lesion.
+        weight: (K, J, I) float32, 1; less where the ensemble replaced others and was not sure itself.
+        belief: 0: learn from the label as it is; 1: learn from `share`. Between them both are learned, in parts.
+        trust: How far the ensemble replaced the label, 0 to 1.
         verdict: ``doubtful`` where the volume changed by more than a factor of three (weights are then a quarter),
             ``left out`` where label and ensemble hardly overlap: a person should look.
         changed: Share of the label's voxels, by number, in which the target differs from it.
     """
 
     target: NDArray[np.bool_]
+    share: NDArray[np.float32]
     weight: NDArray[np.float32]
     belief: float
+    trust: float
     verdict: Verdict
     changed: float
 
@@ -51,7 +63,7 @@ def label_offset_mm(
     teacher's own, so that equal masks have an offset of 0. Each voxel counts at most `limit_mm`: a missing part is no
     offset.
     """
-    if not _has_border(label) or not _has_border(teacher):
+    if not has_border(label) or not has_border(teacher):
         return None
     at = border_voxels(teacher)
     theirs = signed_distance_mm(label, spacing_kji_mm=spacing_kji_mm)[at]
@@ -84,7 +96,7 @@ def rectify(
     ensemble: Ensemble,
     *,
     offset_mm: float,
-    excess_disagreement: float,
+    usual_disagreement: float,
     spacing_kji_mm: Spacing,
     config: CPCLConfig,
 ) -> RectifiedLabel:
@@ -94,23 +106,27 @@ def rectify(
         label: As it was drawn, (K, J, I), with at least one voxel.
         ensemble: Of the teacher's answers to prompts made from the label.
         offset_mm: Of the whole cohort against the careful cases, positive where its labels are too large.
-        excess_disagreement: Of this case, beyond what careful cases have.
+        usual_disagreement: What careful labels contradict, see `disagreement`.
         spacing_kji_mm: Voxel size along k, j, i.
         config: Thresholds.
     """
     teacher = ensemble.mean > 0.5
-    moved = label
-    if _has_border(label) and offset_mm:
-        shrunk = shifted_mask(label, outward_mm=-offset_mm, spacing_kji_mm=spacing_kji_mm)
-        moved = shrunk if shrunk.sum() >= config.smallest_voxels else label
-    sure = (ensemble.total_bits < config.sure_below_bits) & _near(label | teacher, spacing_kji_mm, config)
-    target = np.where(sure, teacher, moved)
-    if target.sum() < config.smallest_voxels:
-        target, sure = moved, np.zeros_like(sure)
-    verdict, weight = _verdict(label, teacher, target, sure, config)
-    belief = max(belief_in_offset(offset_mm, config), belief_in_disagreement(excess_disagreement, config))
-    changed = float((target != label).sum() / max(int(label.sum()), 1))
-    return RectifiedLabel(target, weight, belief, verdict, changed)
+    moved = moved_share(label, outward_mm=-offset_mm, spacing_kji_mm=spacing_kji_mm)
+    if (moved > 0.5).sum() < config.smallest_voxels:
+        moved = label.astype(np.float32)
+    contradicted = disagreement(moved > 0.5, ensemble, spacing_kji_mm=spacing_kji_mm, config=config)
+    trust = belief_in_disagreement(contradicted - usual_disagreement, config)
+    near = _near(label | teacher, spacing_kji_mm, config)
+    sure = (ensemble.total_bits < config.sure_below_bits) & near
+    answered = np.where(sure, teacher, ensemble.mean)
+    share = np.where(near, (1 - trust) * moved + trust * answered, moved).astype(np.float32)
+    if (share > 0.5).sum() < config.smallest_voxels:
+        share, trust = moved, 0.0
+    weight = np.where(sure | ~near, 1.0, 1.0 - UNSURE_LESS * trust).astype(np.float32)
+    verdict, weight = _verdict(label, teacher, share > 0.5, weight, config)
+    belief = max(belief_in_offset(offset_mm, config), trust)
+    changed = float(((share > 0.5) != label).sum() / max(int(label.sum()), 1))
+    return RectifiedLabel(share > 0.5, share, weight, belief, trust, verdict, changed)
 
 
 class CohortOffset:
@@ -139,20 +155,20 @@ class CohortOffset:
         error = float(np.sqrt(careful.var(ddof=1) / len(careful) + careless.var(ddof=1) / len(careless)))
         return float(np.sign(difference) * max(abs(difference) - self._config.standard_errors * error, 0.0))
 
-    def excess(self, disagreement: float) -> float:
-        """A case's disagreement beyond that of careful cases: beyond the highest tenth of them."""
+    @property
+    def usual_disagreement(self) -> float:
+        """What nine of ten careful labels contradict at most."""
         known = [value for _, value in self.careful]
-        return disagreement - (float(np.quantile(known, 0.9)) if known else 0.0)
+        return float(np.quantile(known, 0.9)) if known else 0.0
 
 
 def _verdict(
     label: NDArray[np.bool_],
     teacher: NDArray[np.bool_],
     target: NDArray[np.bool_],
-    sure: NDArray[np.bool_],
+    weight: NDArray[np.float32],
     config: CPCLConfig,
 ) -> tuple[Verdict, NDArray[np.float32]]:
-    weight = np.where(sure, 1.0, 0.5).astype(np.float32)
     both = int((label & teacher).sum())
     if 2 * both < config.least_overlap * (int(label.sum()) + int(teacher.sum())):
         return "left out", np.zeros_like(weight)
@@ -166,7 +182,3 @@ def _near(mask: NDArray[np.bool_], spacing: Spacing, config: CPCLConfig) -> NDAr
     if not mask.any():
         return mask
     return np.asarray(ndimage.distance_transform_edt(~mask, sampling=spacing) <= config.near_mm)
-
-
-def _has_border(mask: NDArray[np.bool_]) -> bool:
-    return bool(mask.any() and not mask.all())

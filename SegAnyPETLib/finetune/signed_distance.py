@@ -24,7 +24,7 @@ def signed_distance_mm(mask: NDArray[np.bool_], *, spacing_kji_mm: Spacing) -> N
     Raises:
         GeometryError: The mask has no border.
     """
-    if mask.all() or not mask.any():
+    if not has_border(mask):
         msg = f"Expected a mask with voxels inside and outside; found {int(mask.sum())} of {mask.size} inside."
         raise GeometryError(msg)
     inside = ndimage.distance_transform_edt(mask, sampling=spacing_kji_mm)
@@ -33,13 +33,20 @@ def signed_distance_mm(mask: NDArray[np.bool_], *, spacing_kji_mm: Spacing) -> N
     return np.asarray(np.where(mask, inside - half, half - outside), dtype=np.float32)
 
 
-def shifted_mask(mask: NDArray[np.bool_], *, outward_mm: float, spacing_kji_mm: Spacing) -> NDArray[np.bool_]:
-    """The mask with its border moved outward by so much, inward where that is negative.
+def moved_share(label: NDArray[np.bool_], *, outward_mm: float, spacing_kji_mm: Spacing) -> NDArray[np.float32]:
+    """How much of each voxel lies in the label once its border is moved, 0 to 1, (K, J, I).
 
-    Raises:
-        GeometryError: The mask has no border.
+    Borders are moved by less than a voxel too; a border that stays cuts no voxel.
     """
-    return np.asarray(signed_distance_mm(mask, spacing_kji_mm=spacing_kji_mm) > -outward_mm)
+    if not outward_mm or not has_border(label):
+        return label.astype(np.float32)
+    distance = signed_distance_mm(label, spacing_kji_mm=spacing_kji_mm)
+    return np.asarray(np.clip(0.5 + (distance + outward_mm) / min(spacing_kji_mm), 0, 1), dtype=np.float32)
+
+
+def has_border(mask: NDArray[np.bool_]) -> bool:
+    """True where some voxels are in the mask and some are not."""
+    return bool(mask.any() and not mask.all())
 
 
 def border_voxels(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -78,11 +78,18 @@ def base_weights(out):
 
 
 def planned(seeds, methods, noises):
-    """Every run: method, noise (None is clean) and seed. What does not depend on the noise is run once per seed."""
+    """Every run: method, noise (None is clean) and seed. What does not depend on the noise is run once per seed.
+
+    The first level of every kind comes first, in all seeds.
+    """
     runs = [("none", None, 0)]
-    for seed in seeds:
-        runs += [(method, None, seed) for method in ("hq", "plain", "cpcl") if method in (*methods, "hq", "plain")]
-        runs += [(method, noise, seed) for noise in noises for method in methods]
+    for level in (0, 1):
+        for seed in seeds:
+            if level == 0:
+                always = ("hq", "plain")
+                runs += [(each, None, seed) for each in ("hq", "plain", "cpcl") if each in (*methods, *always)]
+            chosen = [noise for noise in noises if NOISES.index(noise) % 2 == level]
+            runs += [(method, noise, seed) for noise in chosen for method in methods]
     return runs
 
 

@@ -16,7 +16,7 @@ from SegAnyPETLib.finetune.rectification import (
     label_offset_mm,
     rectify,
 )
-from SegAnyPETLib.finetune.signed_distance import shifted_mask, signed_distance_mm
+from SegAnyPETLib.finetune.signed_distance import moved_share, signed_distance_mm
 
 SPACING = (3.0, 4.0, 5.0)
 SHAPE = (30, 26, 22)
@@ -44,7 +44,7 @@ def test_the_border_runs_midway_between_voxels():
 
 
 def test_a_moved_border_makes_a_larger_ball():
-    grown = shifted_mask(ball(20.0), outward_mm=6.0, spacing_kji_mm=SPACING)
+    grown = moved_share(ball(20.0), outward_mm=6.0, spacing_kji_mm=SPACING) > 0.5
     assert 2 * (grown & ball(26.0)).sum() / (grown.sum() + ball(26.0).sum()) > 0.95
 
 
@@ -83,7 +83,7 @@ def test_repair_takes_away_most_of_a_cohorts_error(bias_mm):
         label,
         blurred_teacher(truth),
         offset_mm=bias_mm,
-        excess_disagreement=0.0,
+        usual_disagreement=0.05,
         spacing_kji_mm=SPACING,
         config=CONFIG,
     )
@@ -96,16 +96,37 @@ def test_repair_takes_away_most_of_a_cohorts_error(bias_mm):
 def test_a_clean_label_stays_and_is_believed():
     truth = ball(26.0)
     repaired = rectify(
-        truth, blurred_teacher(truth), offset_mm=0.0, excess_disagreement=0.0, spacing_kji_mm=SPACING, config=CONFIG
+        truth, blurred_teacher(truth), offset_mm=0.0, usual_disagreement=0.05, spacing_kji_mm=SPACING, config=CONFIG
     )
     assert (repaired.target != truth).sum() <= 0.01 * truth.sum()
-    assert repaired.belief == 0
+    assert (repaired.belief, repaired.trust) == (0, 0)
     assert set(np.unique(repaired.weight)) <= {0.5, 1.0}
+
+
+def test_a_label_is_moved_by_less_than_a_voxel_and_the_teacher_stays_out_of_it():
+    truth = ball(26.0)
+    repaired = rectify(
+        truth, blurred_teacher(truth), offset_mm=1.5, usual_disagreement=0.05, spacing_kji_mm=SPACING, config=CONFIG
+    )
+    at_border = np.abs(signed_distance_mm(truth, spacing_kji_mm=SPACING) - 1.5) < 1e-6  # first voxels inside along k
+    np.testing.assert_allclose(repaired.share[at_border], 0.5, atol=1e-6)
+    assert repaired.trust == 0
+
+
+def test_the_teacher_replaces_a_label_that_contradicts_more_than_careful_ones_do():
+    truth = ball(26.0)
+    half = truth & (np.arange(SHAPE[0])[:, None, None] * SPACING[0] < 44.0)
+    arguments = {"offset_mm": 0.0, "spacing_kji_mm": SPACING, "config": CONFIG}
+    repaired = rectify(half, blurred_teacher(truth), usual_disagreement=0.05, **arguments)
+    assert repaired.trust > 0.7
+    assert (repaired.target != truth).sum() < 0.4 * (half != truth).sum()
+    poor = rectify(half, blurred_teacher(truth), usual_disagreement=0.5, **arguments)  # the teacher is often wrong
+    assert (poor.trust, poor.belief) == (0, 0)
 
 
 def test_a_label_beside_the_lesion_is_left_out_and_one_of_another_size_counts_a_quarter():
     teacher = blurred_teacher(ball(20.0))
-    arguments = {"offset_mm": 0.0, "excess_disagreement": 0.0, "spacing_kji_mm": SPACING, "config": CONFIG}
+    arguments = {"offset_mm": 0.0, "usual_disagreement": 0.05, "spacing_kji_mm": SPACING, "config": CONFIG}
     beside = rectify(ball(10.0, centre_mm=(14.0, 20.0, 20.0)), teacher, **arguments)
     assert (beside.verdict, beside.weight.max()) == ("left out", 0)
     small = rectify(ball(9.0), teacher, **{**arguments, "config": CPCLConfig(least_overlap=0.1)})
@@ -117,7 +138,7 @@ def test_belief_is_none_in_the_dead_zone_and_grows_beyond_it():
     offsets = [belief_in_offset(mm, CONFIG) for mm in (0.0, 0.5, -0.5, 1.0, 1.5, -3.0)]
     assert offsets[:3] == [0, 0, 0]
     np.testing.assert_allclose(offsets[3:], [1 - np.exp(-0.25), 1 - np.exp(-1), 1 - np.exp(-6.25)])
-    shares = [belief_in_disagreement(share, CONFIG) for share in (-0.2, 0.1, 0.25, 0.9)]
+    shares = [belief_in_disagreement(share, CONFIG) for share in (-0.2, 0.05, 0.15, 0.9)]
     np.testing.assert_allclose(shares[:3], [0, 0, 1 - np.exp(-1)], atol=1e-12)
     assert shares[3] > 0.99
 
@@ -140,7 +161,7 @@ def test_the_cohorts_offset_needs_enough_cases_and_is_drawn_towards_nothing_by_i
     cohort.add(is_careful=False, offset_mm=4.0, disagreement=0.2)
     error = np.sqrt(2 * (0.08 / 3) / 4)  # the squares of 0.2, -0.2, 0, 0 over three, for both kinds
     assert cohort.mm == pytest.approx(4 - error)
-    assert cohort.excess(0.3) == pytest.approx(0.28)
+    assert cohort.usual_disagreement == pytest.approx(0.02)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -186,5 +207,5 @@ def test_the_published_line_learns_from_an_empty_label():
     is_unsure = teacher.total_bits > teacher.total_bits.mean()
     published = (label & ~is_unsure) & (~label & is_unsure)
     assert not published.any()
-    ours = rectify(label, teacher, offset_mm=4.0, excess_disagreement=0.0, spacing_kji_mm=SPACING, config=CONFIG)
+    ours = rectify(label, teacher, offset_mm=4.0, usual_disagreement=0.05, spacing_kji_mm=SPACING, config=CONFIG)
     assert ours.target.any()
