@@ -239,8 +239,8 @@ def _fill(state: TrainingState, found: _Found) -> None:
                 value.copy_(parts["teacher"][name])
     _fill_optimizer(state.optimizer, parts.get("optimizer", {}), said["groups"])
     state.step, state.history = said["step"], said["history"]
-    state.cohort.careful = [(offset, share) for offset, share in said["cohort"]["careful"]]
-    state.cohort.careless = [(offset, share) for offset, share in said["cohort"]["careless"]]
+    state.cohort.careful = [(case, offset, share) for case, offset, share in said["cohort"]["careful"]]
+    state.cohort.careless = [(case, offset, share) for case, offset, share in said["cohort"]["careless"]]
     state.pieces.crops, state.pieces.was_halved = said["pieces"]["crops"], said["pieces"]["was_halved"]
     if said["scaler"]:
         state.scaler.load_state_dict(said["scaler"])

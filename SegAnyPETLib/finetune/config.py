@@ -33,8 +33,8 @@ class CPCLConfig:
         offset_scale_mm: Beyond the dead zone, where belief reaches 63 %.
         disagreement_dead_zone: Share of a label's size that may be contradicted before the case is repaired.
         disagreement_scale: Beyond it, where belief reaches 63 %.
-        cases_remembered: How many of the newest looks the offset is the mean of.
-        fewest_cases: Looks of either kind before there is an offset at all.
+        looks_remembered: How many of the newest looks at labels of either kind count.
+        fewest_cases: Cases of either kind among them before there is an offset at all.
         standard_errors: By how many of them the offset is drawn towards 0.
         least_overlap: Dice of label and ensemble below which a case is left out and listed.
         largest_volume_ratio: Of repaired and given label; beyond it the case counts a quarter.
@@ -46,7 +46,7 @@ class CPCLConfig:
     Source:
         Cross prompting and self-rectification: Zhang et al., SegAnyPET, ICCV 2025, arXiv:2502.14351. Careful and
         careless labels with a mean teacher: Xu et al. 2022, MTCL, arXiv:2106.01860. The ramp: Laine and Aila 2017,
-        arXiv:1610.02242. Offset, belief and their constants are our own, see `docs` of the study.
+        arXiv:1610.02242. Offset, belief and their constants are our own, see Testing/cpcl_study/README.md.
     """
 
     prompt_sets: int = 4
@@ -56,16 +56,16 @@ class CPCLConfig:
     offset_limit_mm: float = 12.0
     offset_dead_zone_mm: float = 0.5
     offset_scale_mm: float = 1.0
-    disagreement_dead_zone: float = 0.05
-    disagreement_scale: float = 0.1
-    cases_remembered: int = 40
-    fewest_cases: int = 4
+    disagreement_dead_zone: float = 0.15
+    disagreement_scale: float = 0.15
+    looks_remembered: int = 40
+    fewest_cases: int = 3
     standard_errors: float = 1.0
     least_overlap: float = 0.3
     largest_volume_ratio: float = 3.0
     consistency: float = 0.1
-    warm_up_share: float = 0.25
-    ramp_share: float = 0.3
+    warm_up_share: float = 0.1
+    ramp_share: float = 0.15
     teacher_decay: float = 0.98
 
 

@@ -22,6 +22,7 @@ from SegAnyPETLib.finetune.rectification import (
     CohortOffset,
     RectifiedLabel,
     disagreement,
+    is_comparable,
     label_offset_mm,
     rectify,
 )
@@ -177,7 +178,12 @@ def repair_labels(
     found = processes.together(found, numbers)
     for n, (offset, share) in enumerate(found.tolist()):
         if crops[n].case != SYNTHETIC_CASE:  # made-up lesions are no measure for how a site's people draw
-            cohort.add(is_careful=n < len(careful), offset_mm=None if np.isnan(offset) else offset, disagreement=share)
+            cohort.add(
+                crops[n].case,
+                is_careful=n < len(careful),
+                offset_mm=None if np.isnan(offset) else offset,
+                disagreement=share,
+            )
     kept = [len(careful) + n for n in own]
     labels = [
         rectify(
@@ -194,9 +200,10 @@ def repair_labels(
 
 
 def _difference(crop: LabelledCrop, ensemble: Ensemble, config: CPCLConfig) -> tuple[float, float]:
-    """Offset in mm, NaN where there is no border, and disagreement of a label and the ensemble."""
-    spacing = crop.spacing_kji_mm
-    offset = label_offset_mm(crop.label, ensemble.mean > 0.5, spacing_kji_mm=spacing, limit_mm=config.offset_limit_mm)
+    """Offset in mm, NaN where there is none to be measured, and disagreement of a label and the ensemble."""
+    spacing, teacher, offset = crop.spacing_kji_mm, ensemble.mean > 0.5, None
+    if is_comparable(crop.label, teacher, config):
+        offset = label_offset_mm(crop.label, teacher, spacing_kji_mm=spacing, limit_mm=config.offset_limit_mm)
     return (
         np.nan if offset is None else offset,
         disagreement(crop.label, ensemble, spacing_kji_mm=spacing, config=config),

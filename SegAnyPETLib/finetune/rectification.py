@@ -71,6 +71,12 @@ def label_offset_mm(
     return float(np.clip(theirs - own, -limit_mm, limit_mm).mean())
 
 
+def is_comparable(label: NDArray[np.bool_], teacher: NDArray[np.bool_], config: CPCLConfig) -> bool:
+    """False where they hardly overlap: such a label is elsewhere, which is no offset, and a person should look."""
+    both = int((label & teacher).sum())
+    return 2 * both >= config.least_overlap * (int(label.sum()) + int(teacher.sum()))
+
+
 def belief_in_offset(offset_mm: float, config: CPCLConfig) -> float:
     """How far labels with this offset should be repaired: 0 within the dead zone, towards 1 for large ones."""
     beyond = max(abs(offset_mm) - config.offset_dead_zone_mm, 0.0)
@@ -129,37 +135,52 @@ def rectify(
     return RectifiedLabel(share > 0.5, share, weight, belief, trust, verdict, changed)
 
 
+Look = tuple[int, float, float]  # case, offset in mm, disagreement
+
+
 class CohortOffset:
-    """The offset of the careless labels against the careful ones, from the newest cases that were looked at."""
+    """The offset of the careless labels against the careful ones, from the newest looks at them.
+
+    Attributes:
+        careful: Looks at careful labels, the oldest first.
+        careless: The same of careless ones.
+    """
 
     def __init__(self, config: CPCLConfig) -> None:
         self._config = config
-        self.careful: list[tuple[float, float]] = []
-        self.careless: list[tuple[float, float]] = []
+        self.careful: list[Look] = []
+        self.careless: list[Look] = []
 
-    def add(self, *, is_careful: bool, offset_mm: float | None, disagreement: float) -> None:
+    def add(self, case: int, *, is_careful: bool, offset_mm: float | None, disagreement: float) -> None:
         """Note what one label is off against the teacher; nothing where it has no border."""
         if offset_mm is None:
             return
         kept = self.careful if is_careful else self.careless
-        kept.append((offset_mm, disagreement))
-        del kept[: -self._config.cases_remembered]
+        kept.append((case, offset_mm, disagreement))
+        del kept[: -self._config.looks_remembered]
 
     @property
     def mm(self) -> float:
-        """Mean of the careless less mean of the careful, drawn towards 0 by its own standard error."""
-        if min(len(self.careful), len(self.careless)) < self._config.fewest_cases:
+        """Mean of the careless less mean of the careful cases, drawn towards 0 by its own standard error.
+
+        Several looks at one case are one: four careful cases that were looked at forty times are still four.
+        """
+        careful, careless = _means_by_case(self.careful), _means_by_case(self.careless)
+        if min(len(careful), len(careless)) < self._config.fewest_cases:
             return 0.0
-        careful, careless = (np.array([mm for mm, _ in kept]) for kept in (self.careful, self.careless))
         difference = float(careless.mean() - careful.mean())
         error = float(np.sqrt(careful.var(ddof=1) / len(careful) + careless.var(ddof=1) / len(careless)))
         return float(np.sign(difference) * max(abs(difference) - self._config.standard_errors * error, 0.0))
 
     @property
     def usual_disagreement(self) -> float:
-        """What nine of ten careful labels contradict at most."""
-        known = [value for _, value in self.careful]
+        """What nine of ten looks at careful labels contradict at most."""
+        known = [share for _case, _mm, share in self.careful]
         return float(np.quantile(known, 0.9)) if known else 0.0
+
+
+def _means_by_case(looks: list[Look]) -> NDArray[np.float64]:
+    return np.array([np.mean([mm for one, mm, _ in looks if one == case]) for case in {look[0] for look in looks}])
 
 
 def _verdict(
@@ -169,8 +190,7 @@ def _verdict(
     weight: NDArray[np.float32],
     config: CPCLConfig,
 ) -> tuple[Verdict, NDArray[np.float32]]:
-    both = int((label & teacher).sum())
-    if 2 * both < config.least_overlap * (int(label.sum()) + int(teacher.sum())):
+    if not is_comparable(label, teacher, config):
         return "left out", np.zeros_like(weight)
     ratio = target.sum() / max(int(label.sum()), 1)
     if not 1 / config.largest_volume_ratio <= ratio <= config.largest_volume_ratio:

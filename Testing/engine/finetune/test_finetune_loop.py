@@ -51,7 +51,7 @@ class Balls:
         centre = np.array([4.5, 5.5, 6.5]) + rng.uniform(-1, 1, 3)
         away = np.sqrt((k - centre[0]) ** 2 + (j - centre[1]) ** 2 + (i - centre[2]) ** 2)
         suv = np.where(away <= 2.5, 6.0, 1.0) + rng.normal(0, 0.2, away.shape)
-        return LabelledCrop(suv.astype(np.float32), away <= 2.5 + extra, 4.0, 0)
+        return LabelledCrop(suv.astype(np.float32), away <= 2.5 + extra, 4.0, int(rng.integers(4)))
 
     def careful(self, rng, count):
         return [self._crop(rng, 0.0) for _ in range(count)]
