@@ -55,7 +55,7 @@ class BrightBalls:
 
 def small_run(**changes):
     values = {"steps": 8, "batch": 4, "learning_rate": 1e-2, "warm_up_steps": 1, "max_clicks": 2, **changes}
-    return FineTuneConfig(cpcl=CPCLConfig(fewest_cases=2), **values)
+    return FineTuneConfig(cpcl=CPCLConfig(fewest_cases=2, least_overlap=0.0), **values)
 
 
 def score_of_bias(weights):

@@ -61,8 +61,9 @@ class Balls:
 
 
 def config(**changes):
-    values = {"steps": 8, "batch": 4, "learning_rate": 1e-2, "warm_up_steps": 1, "max_clicks": 2, **changes}
-    return FineTuneConfig(**values)
+    values = {"steps": 8, "batch": 4, "learning_rate": 1e-2, "warm_up_steps": 1, "max_clicks": 2}
+    values["cpcl"] = CPCLConfig(least_overlap=0.0)  # so few weights find next to nothing at first
+    return FineTuneConfig(**{**values, **changes})
 
 
 def trained(**changes):
