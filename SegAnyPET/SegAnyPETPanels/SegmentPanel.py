@@ -322,18 +322,25 @@ class SegmentPanel:
         for button in (ui.addButton, ui.removeButton, ui.nextButton):
             button.setEnabled(canClick)
         self._shownPlacing = placing
-        ui.addButton.setChecked(placing is True)
-        ui.removeButton.setChecked(placing is False)
+        self._press(ui.addButton, placing is True)
+        self._press(ui.removeButton, placing is False)
         ui.undoButton.setEnabled(self.editor.canUndo)
         ui.redoButton.setEnabled(self.editor.canRedo)
         ui.uncertaintyButton.setEnabled(row is not None and row.measures is not None)
-        ui.uncertaintyButton.setChecked(self.editor.isUncertaintyShown)
+        self._press(ui.uncertaintyButton, self.editor.isUncertaintyShown)
         for widget in (ui.deleteButton, ui.terminologySelector, ui.terminologyLabel):
             widget.setEnabled(row is not None)
         ui.exportButton.setEnabled(self.editor.burden.lesions > 0)
         known = [terminology for _name, terminology in terminologies()]
         found = row is not None and row.terminology in known
         ui.terminologySelector.setCurrentIndex(known.index(row.terminology) if found else -1)
+
+    def _press(self, button, pressed):
+        """Show a button as pressed, in bold too: in dark styles a pressed one is hardly darker than others."""
+        button.setChecked(pressed)
+        font = button.font
+        font.setBold(pressed)
+        button.setFont(font)
 
     def _showSurfaces(self):
         """Show the lesions in 3D or not; once all surfaces are there, they are brought into view."""
