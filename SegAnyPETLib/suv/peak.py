@@ -16,6 +16,7 @@ PEAK_RADIUS_MM: float = (3 * 1000 / (4 * math.pi)) ** (1 / 3)  # 1 ml, 6.2035 mm
 FIRST_STEP_MM = 1.0
 LAST_STEP_MM = 0.25
 MOST_CANDIDATES = 256  # a flat plateau offers thousands of voxels, all as good
+SAME = 1e-9  # relative difference of two means that only rounding makes
 OFFSET_DIGITS = 9  # so that places reached by other sums are the same place to the cache
 SLAB_SLICES = 32  # bounds the memory of a mask that spans the body
 
@@ -57,15 +58,25 @@ def find_peak(array: NDArray[np.float32], mask: NDArray[np.bool_], *, grid: Grid
     spacing = grid.spacing_kji_mm
     candidates = _candidate_voxels(array, mask, spacing)
     steps = [_offsets(1.0, 2 * math.ceil(s / FIRST_STEP_MM / 2) + 1) for s in spacing]
-    best, voxel, offset = _search(array, candidates, steps, spacing)
-    fine = [_finer(o, s[1] - s[0], mm) for o, s, mm in zip(offset, steps, spacing, strict=True)]
-    refined, _, fine_offset = _search(array, voxel[None], fine, spacing)
-    value, offset = max((best, offset), (refined, fine_offset))
-    k, j, i = (float(v) for v in voxel + np.asarray(offset))
+    found = []
+    for place in _best_places(array, candidates, steps, spacing):
+        fine = [_finer(o, s[1] - s[0], mm) for o, s, mm in zip(place.offset, steps, spacing, strict=True)]
+        found += [place, _best_place(array, place.voxel, fine, spacing)]
+    top = max(found, key=lambda place: place.mean)
+    value, (k, j, i) = top.mean, (float(v) for v in top.voxel + np.asarray(top.offset))
     reach = PEAK_RADIUS_MM / np.asarray(spacing)
     centre = np.array([k, j, i])
     leaves = (centre - reach < -0.5).any() or (centre + reach > np.asarray(array.shape) - 0.5).any()
     return Peak(value, (k, j, i), bool(leaves))
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """A voxel, a centre in it as offset from its middle in voxels, and the mean in the sphere there."""
+
+    mean: float
+    voxel: NDArray[np.int64]
+    offset: Float3
 
 
 def _offsets(width: float, count: int) -> FloatArray:
@@ -130,22 +141,37 @@ def _neighbourhood(array: NDArray[np.float32], box: VoxelBox, reach: list[int]) 
     return np.pad(crop, pad), np.pad(np.ones_like(crop), pad)
 
 
-def _search(
+def _best_places(
     array: NDArray[np.float32], voxels: NDArray[np.int64], steps: list[FloatArray], spacing: Float3
-) -> tuple[float, NDArray[np.int64], Float3]:
-    """Best mean, its voxel, and the offset of the centre within it, over all `voxels` and all combined `steps`."""
-    offsets = [(float(a), float(b), float(c)) for a in steps[0] for b in steps[1] for c in steps[2]]
-    reach = [_reach(s) for s in spacing]
-    kernels = np.stack([sphere_weights(offset, spacing).ravel() for offset in offsets], axis=1)
-    best: tuple[float, NDArray[np.int64], Float3] = (-np.inf, voxels[0], (0.0, 0.0, 0.0))
-    for voxel in voxels:
-        box = VoxelBox((voxel[0], voxel[1], voxel[2]), (voxel[0] + 1, voxel[1] + 1, voxel[2] + 1))
-        values, inside = _neighbourhood(array, box, reach)
-        means = (values.ravel() @ kernels) / (inside.ravel() @ kernels)
-        top = int(means.argmax())
-        if means[top] > best[0]:
-            best = (float(means[top]), voxel, offsets[top])
-    return best
+) -> list[_Place]:
+    """The best place of all `voxels` and all combined `steps`, and those that only rounding tells from it.
+
+    A place on the face between two voxels is one of either; which of them is refined must not be left to rounding.
+    """
+    places = [_best_place(array, voxel, steps, spacing) for voxel in voxels]
+    top = max(place.mean for place in places)
+    return [place for place in places if place.mean >= top - SAME * abs(top)]
+
+
+def _best_place(
+    array: NDArray[np.float32], voxel: NDArray[np.int64], steps: list[FloatArray], spacing: Float3
+) -> _Place:
+    """The best of all combined `steps` in one voxel."""
+    offsets, kernels = _kernels(*(tuple(axis.tolist()) for axis in steps), spacing)
+    box = VoxelBox((voxel[0], voxel[1], voxel[2]), (voxel[0] + 1, voxel[1] + 1, voxel[2] + 1))
+    values, inside = _neighbourhood(array, box, [_reach(s) for s in spacing])
+    means = (values.ravel() @ kernels) / (inside.ravel() @ kernels)
+    top = int(means.argmax())
+    return _Place(float(means[top]), voxel, offsets[top])
+
+
+@lru_cache(maxsize=4)  # 20 MB each in voxels of 1 mm
+def _kernels(
+    along_k: tuple[float, ...], along_j: tuple[float, ...], along_i: tuple[float, ...], spacing: Float3
+) -> tuple[list[Float3], FloatArray]:
+    """All combined offsets, and the sphere's weights (voxels, offsets) at them."""
+    offsets = [(a, b, c) for a in along_k for b in along_j for c in along_i]
+    return offsets, np.stack([sphere_weights(offset, spacing).ravel() for offset in offsets], axis=1)
 
 
 def _reach(spacing_mm: float) -> int:

@@ -252,3 +252,19 @@ def test_values_that_are_not_finite_are_refused():
     array[5, 6, 8] = np.nan  # outside the mask but within the peak sphere
     with pytest.raises(SUVError, match="in and around the mask; found 1 voxels"):
         compute_measures(AnImage(array, grid), mask)
+
+
+def test_the_peak_of_a_mirrored_image_is_the_same_and_at_the_mirrored_place():
+    """A place on the face between two voxels belongs to either: rounding must not decide where is looked closer."""
+    grid = Grid((30, 40, 50), (4.07, 4.07, 3.0), (0, 0, 0), ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
+    image = np.random.default_rng(0).random(grid.shape_kji).astype(np.float32) * 5
+    for k, j, i in ((12, 30, 40), (15, 20, 25), (20, 8, 20)):
+        mask = np.zeros(grid.shape_kji, dtype=bool)
+        mask[k - 3 : k + 3, j - 3 : j + 3, i - 3 : i + 3] = True
+        found = find_peak(image, mask, grid=grid)
+        for axis, side in enumerate(grid.shape_kji):
+            mirrored = find_peak(np.flip(image, axis).copy(), np.flip(mask, axis).copy(), grid=grid)
+            expected = list(found.centre_kji)
+            expected[axis] = side - 1 - expected[axis]
+            assert mirrored.value == pytest.approx(found.value, rel=1e-9)
+            np.testing.assert_allclose(mirrored.centre_kji, expected, atol=1e-6)
