@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 STUDIES_FOLDER = "studies"
 NOTHING_FOUND = "the model found nothing at its prompts"
-_CHUNK_BYTES = 1 << 20
 
 
 def run_study(
@@ -177,11 +176,8 @@ def hash_inputs(series: SeriesFiles) -> str:
     """SHA-256 over the contents of a series, whatever its files are called and in whatever order they come."""
     hashes = []
     for path in series.files:
-        digest = hashlib.sha256()
         with path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK_BYTES):
-                digest.update(chunk)
-        hashes.append(digest.digest())
+            hashes.append(hashlib.file_digest(stream, "sha256").digest())
     return hashlib.sha256(b"".join(sorted(hashes))).hexdigest()
 
 

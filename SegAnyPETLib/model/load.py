@@ -25,8 +25,8 @@ Engine = Literal["torch", "openvino"]
 Precision = Literal["float32", "bfloat16"]
 Answer = TypeVar("Answer")
 
-# Of `lite` on one AMD EPYC core a call for two costs 0.93 of two calls for one each, for eight as much; with two
-# threads 0.6, since each takes one of them. On a GPU it is a start: it is halved where memory does not suffice.
+# Of `lite` on one AMD EPYC core a call for two costs 0.93 of two calls for one each, and more bring nothing. On a GPU
+# it is a start: it is halved where memory does not suffice.
 CPU_BATCH = 2
 GPU_BATCH = 16
 

@@ -15,7 +15,6 @@ from SegAnyPETLib.model.resources import resources_folder
 from SegAnyPETLib.model.spec import ModelSpec, model_spec, registered_models
 
 Origin = Literal["bundled", "downloaded", "copied", "site", "absent"]
-_CHUNK_BYTES = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +182,8 @@ def how_to_get(installed: InstalledModel) -> str:
 
 def hash_file(path: Path) -> str:
     """SHA-256 of a file, as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_record(record: DownloadRecord, *, beside: Path) -> None:

@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from SegAnyPETLib.batch.prompting.bounded_text import read_bounded_text
 from SegAnyPETLib.batch.prompting.gathered import GatheredLesion
+from SegAnyPETLib.data.bounded_text import read_bounded_text
 from SegAnyPETLib.errors import InputError, PromptError
 from SegAnyPETLib.session.prompts import Box, Point
 
@@ -57,7 +57,7 @@ def read_prompt_table(path: Path) -> list[PromptRow]:
     Raises:
         InputError: The file is no such table, too large, or a row is not a click or box.
     """
-    text = read_bounded_text(path)
+    text = read_bounded_text(path, what="a prompt file")
     rows = _json_rows(text) if path.suffix.lower() == ".json" else _csv_rows(text)
     if len(rows) > MOST_ROWS:
         msg = f"Expected at most {MOST_ROWS} rows in a prompt table; found {len(rows)}. Split it."

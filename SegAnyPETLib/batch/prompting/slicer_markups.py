@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from SegAnyPETLib.batch.prompting.bounded_text import read_bounded_text
 from SegAnyPETLib.batch.prompting.gathered import GatheredLesion
+from SegAnyPETLib.data.bounded_text import read_bounded_text
 from SegAnyPETLib.errors import InputError, PromptError
 from SegAnyPETLib.geometry import LPS_FROM_RAS
 from SegAnyPETLib.session.prompts import Box, Point
@@ -67,7 +67,7 @@ def read_slicer_markups(path: Path, *, name: str) -> tuple[list[GatheredLesion],
 
 def _markups_of(path: Path) -> list[_Fields]:
     try:
-        content = json.loads(read_bounded_text(path))
+        content = json.loads(read_bounded_text(path, what="a prompt file"))
     except (ValueError, RecursionError) as error:
         msg = f"Expected a markups file as Slicer saves it; found text that is no JSON ({error}). Save it again."
         raise InputError(msg) from error

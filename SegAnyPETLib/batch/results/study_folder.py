@@ -34,7 +34,6 @@ FILE_NAMES = {
 }
 _OURS = {STUDY_JSON, *FILE_NAMES.values()}
 LARGEST_STUDY_JSON = 64 << 20  # bytes; 300 lesions take half a megabyte
-_CHUNK = 1 << 20
 
 StudyJSON = dict[str, Any]  # JSON values
 
@@ -82,11 +81,8 @@ def seal(folder: Path, content: Mapping[str, Any]) -> dict[str, str]:  # JSON va
 
 def file_hash(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal digits."""
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read_study_json(folder: Path | str) -> StudyJSON:

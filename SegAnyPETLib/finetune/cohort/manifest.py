@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from SegAnyPETLib.data.atomic import write_atomically
+from SegAnyPETLib.data.bounded_text import read_bounded_text
 from SegAnyPETLib.data.dicom_files import candidate_files
 from SegAnyPETLib.errors import InputError, SegAnyPETWarning
 
@@ -35,7 +36,6 @@ LARGEST_BYTES = 16 << 20
 MOST_ROWS = 50_000
 LONGEST_CELL = 1 << 16  # the names of some thousand lesions
 LONGEST_NAME = 128
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def read_manifest(path: Path | str) -> Manifest:
         SegAnyPETWarning: It has columns that mean nothing here.
     """
     path = Path(path)
-    rows = _rows(_text(path), path)
+    rows = _rows(read_bounded_text(path, what="a manifest (CSV)", most_bytes=LARGEST_BYTES), path)
     header = [name.strip().lower() for name in next(rows, [])]
     missing = [name for name in NEEDED_COLUMNS if name not in header]
     if missing or len(set(header)) < len(header):
@@ -228,28 +228,8 @@ def _stamp(path: Path) -> tuple[Path, int, int]:
 
 @lru_cache(maxsize=200_000)
 def _file_hash(path: Path, size: int, changed_ns: int) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(LARGEST_BYTES + 1)
-    except OSError as error:
-        msg = f"Expected a manifest (CSV) at {path}; it cannot be read ({error.strerror}). Check the path."
-        raise InputError(msg) from error
-    if len(raw) > LARGEST_BYTES:
-        msg = f"{path} has more than {LARGEST_BYTES >> 20} MB; no manifest has. Check the path."
-        raise InputError(msg)
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        msg = f"Expected a manifest in UTF-8; {path} is in another encoding. Save it as CSV UTF-8."
-        raise InputError(msg) from error
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _rows(text: str, path: Path) -> Iterator[list[str]]:

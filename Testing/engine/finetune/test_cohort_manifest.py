@@ -84,7 +84,7 @@ def test_other_encodings_and_sizes_are_refused(tmp_path):
         read_manifest(tmp_path / "m.csv")
     with (tmp_path / "m.csv").open("wb") as stream:
         stream.truncate(17 << 20)
-    with pytest.raises(InputError, match="more than 16 MB"):
+    with pytest.raises(InputError, match="at most 16 MB"):
         read_manifest(tmp_path / "m.csv")
     with pytest.raises(InputError, match="cannot be read"):
         read_manifest(tmp_path / "absent.csv")
