@@ -93,7 +93,7 @@ class FineTuneForm:
         """Fill the list of models whose weights are here; the one of the preferences is chosen at first."""
         from SegAnyPETLib.model import list_models
 
-        here = [model for model in list_models() if model.origin != "absent" and canLearn(model)]
+        here = [model for model in list_models() if model.origin != "absent"]
         wanted = self.base or self._preferences.modelName
         self._models = tuple(model.spec.name for model in here)
         selector = self._ui.baseSelector
@@ -186,12 +186,3 @@ class FineTuneForm:
     def _presetChosen(self, _index):
         self._preferences.fineTunePreset = self.preset
         self._onChanged()
-
-
-def canLearn(model):
-    """Whether a model can be fine-tuned: crops are made for networks that look at the logarithm of SUV.
-
-    Args:
-        model: An `InstalledModel`.
-    """
-    return model.spec.preprocessing.normalization == "log_suv"

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from SegAnyPETLib.preprocess.normalize import Normalization, normalize
+
 SYNTHETIC_CASE = -1  # the number of a crop that is of no case
 
 
@@ -23,12 +25,14 @@ class LabelledCrop:
         label: (D, H, W) bool, as it was drawn; at least one voxel.
         spacing_mm: Isotropic voxel size.
         case: Whose it is; the number of the case in its cohort, or `SYNTHETIC_CASE`.
+        normalization: What the network that learns from it is given instead of SUV, see `preprocess.normalize`.
     """
 
     suv: NDArray[np.float32]
     label: NDArray[np.bool_]
     spacing_mm: float
     case: int
+    normalization: Normalization = "log_suv"
 
     @property
     def spacing_kji_mm(self) -> tuple[float, float, float]:
@@ -47,9 +51,9 @@ class CropSource(Protocol):
 
 
 def to_volumes(crops: Sequence[LabelledCrop], device: torch.device) -> Tensor:
-    """ln(1 + SUV), (B, 1, D, H, W) float32, as `model.lite` wants it."""
-    suv = torch.from_numpy(np.stack([crop.suv for crop in crops]))[:, None]
-    return torch.log1p(suv.clamp(0, 100)).float().to(device)
+    """What a network is given of crops, (B, 1, D, H, W) float32, each normalized as a session normalizes a region."""
+    volumes = np.stack([normalize(crop.suv, crop.normalization) for crop in crops])
+    return torch.from_numpy(volumes)[:, None].to(device)
 
 
 def to_masks(masks: Sequence[NDArray[np.generic]], device: torch.device) -> Tensor:

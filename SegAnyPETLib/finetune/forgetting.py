@@ -53,6 +53,11 @@ def bundled_cases() -> tuple[JudgedCase, ...]:
     return tuple(found)
 
 
+def one_case() -> JudgedCase:
+    """One of the synthetic cases, made in a moment: for finding out how long judging takes."""
+    return _scene_case(f"synthetic scene {SCENE_SEEDS[0]}", _simple_scene(SCENE_SEEDS[0]))
+
+
 def compare_bundled(
     before: SegmentationModel, after: SegmentationModel, *, on_case: Callable[[int], None] | None = None
 ) -> Comparison:

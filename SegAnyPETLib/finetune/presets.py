@@ -22,6 +22,7 @@ from SegAnyPETLib.finetune.crops import CropSource
 from SegAnyPETLib.finetune.loop import TrainingState, start, train
 from SegAnyPETLib.finetune.trainable_vit import trainable_copy
 from SegAnyPETLib.finetune.trained_parts import prepare_network
+from SegAnyPETLib.model.promptable_vit import PromptableViT
 
 PresetName = Literal["quick", "balanced", "thorough"]
 PRESETS: tuple[PresetName, ...] = get_args(PresetName)
@@ -31,6 +32,8 @@ PATIENCE = 5  # validations
 VALIDATIONS = 10  # per run
 WARM_UP_SHARE = 0.05
 MEASURED_STEPS = 2
+ENOUGH_S = 15.0  # a step that takes so long tells enough alone
+FEWEST_CROPS = 2  # one of either kind; on a CPU the large network's crops take so long that each counts for itself
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ STEPS: dict[str, dict[PresetName, int]] = {
     "vit_b_ori": {"quick": 100, "balanced": 300, "thorough": 1000},
 }
 BATCH: dict[PresetName, int] = {"quick": 4, "balanced": 8, "thorough": 8}  # crops a step learns from
-AT_ONCE_ON_CPU = 4  # of them in memory; on a GPU all, until memory says otherwise
+AT_ONCE_ON_CPU = {"lite": 4, "vit_b_ori": 1}  # of them in memory; on a GPU all, until memory says otherwise
 GRADIENT_CLIP = {"lite": 1.0, "vit_b_ori": 0.1}  # MedSAM2 clips transformers at 0.1
 
 
@@ -130,7 +133,7 @@ def choose_preset(
         lora_alpha=2.0 * recipe.lora_rank,
         encoder_rate=recipe.encoder_rate,
         decoder_rate=recipe.decoder_rate,
-        accumulation=1 if device.type == "cuda" else -(-batch // AT_ONCE_ON_CPU),
+        accumulation=1 if device.type == "cuda" else -(-batch // AT_ONCE_ON_CPU[architecture]),
         precision=precision,
         validate_every=steps // VALIDATIONS,
         patience=PATIENCE,
@@ -143,8 +146,8 @@ def choose_preset(
 def estimate_seconds(network: nn.Module, source: CropSource, config: FineTuneConfig, *, device: torch.device) -> float:
     """How long the steps of a run take here, measured on a few of them; validations come on top.
 
-    Careless cases come in late and cost more, so steps from before and after that are measured. The network is copied
-    and stays as it is.
+    Careless cases come in late and cost more, so steps from before and after that are measured; of the large network
+    on a CPU steps with fewer crops, which follow each other there. The network is copied and stays as it is.
 
     Args:
         network: As it was loaded, not prepared yet.
@@ -152,15 +155,24 @@ def estimate_seconds(network: nn.Module, source: CropSource, config: FineTuneCon
         config: Of the run.
         device: To train on.
     """
+    times = 1.0
+    if isinstance(network, PromptableViT) and device.type == "cpu" and config.batch > FEWEST_CROPS:
+        times = config.batch / FEWEST_CROPS
+        config = replace(config, batch=FEWEST_CROPS, accumulation=FEWEST_CROPS)
     trial = trainable_copy(network).to(device)
     groups = prepare_network(trial, config.parts, lora_rank=config.lora_rank, lora_alpha=config.lora_alpha)
     state = start(trial, replace(config, validate_every=0), groups=groups)
-    early = _seconds_per_step(state, source, config, device, first=0)
+    early = times * _seconds_per_step(state, source, config, device, first=0)
     if config.method != "cpcl":
         return early * config.steps
     alone = min(config.steps, round(config.cpcl.warm_up_share * config.steps))
-    late = _seconds_per_step(state, source, config, device, first=alone)
+    late = times * _seconds_per_step(state, source, config, device, first=alone)
     return early * alone + late * (config.steps - alone)
+
+
+def is_slow_without_gpu(architecture: str, device: torch.device) -> bool:
+    """Whether training takes hours or days there, so that whoever begins it should be told before."""
+    return architecture == "vit_b_ori" and device.type == "cpu"
 
 
 def _seconds_per_step(
@@ -173,7 +185,7 @@ def _seconds_per_step(
 
     def note(now: TrainingState) -> bool:
         times.append(time.perf_counter())  # the loss was read by now, so a GPU has done its work
-        return len(times) > 1 + MEASURED_STEPS
+        return len(times) > 1 + MEASURED_STEPS or times[-1] - times[-2] > ENOUGH_S
 
     train(state, source, config, device=device, after_step=note)
     steps = times if len(times) == 2 else times[1:]
@@ -197,8 +209,8 @@ def _choose_method(careful: int, careless: int) -> tuple[Method, str]:
 
 def _choose_recipe(architecture: str, cases: int, device: torch.device) -> tuple[Recipe, str]:
     recipes = RECIPES[architecture]
-    if architecture == "vit_b_ori" and device.type == "cpu":
-        return recipes[0], "Only the mask decoder learns: the encoder is too large to be trained without a GPU."
+    if is_slow_without_gpu(architecture, device):
+        return recipes[0], "Only the mask decoder learns: without a GPU teaching the encoder too takes very long."
     recipe = next(one for one in recipes if one.largest_cohort is None or cases <= one.largest_cohort)
     words = {
         "decoder": "only the decoder learns: more weights would learn these very cases by heart",

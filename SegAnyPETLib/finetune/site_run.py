@@ -22,6 +22,7 @@ from SegAnyPETLib.finetune.checkpointing import CHECKPOINT_NAME
 from SegAnyPETLib.finetune.cohort.cases import CohortCase, load_case
 from SegAnyPETLib.finetune.cohort.checker import check_cohort
 from SegAnyPETLib.finetune.cohort.cohort_crops import CohortCrops
+from SegAnyPETLib.finetune.cohort.crop_kind import CropKind
 from SegAnyPETLib.finetune.cohort.manifest import Manifest, read_manifest
 from SegAnyPETLib.finetune.comparing import JudgedCase, lesion_cases
 from SegAnyPETLib.finetune.config import FineTuneConfig, Method, Parts
@@ -308,14 +309,7 @@ def _opened(
     progress: ProgressFile,
     processes: Processes,
 ) -> OpenRun:
-    wanted = base.spec.preprocessing
-    if wanted.normalization != "log_suv":
-        msg = (
-            f"Expected a model that looks at the logarithm of SUV, such as lite; {plan.base} is prepared otherwise, "
-            "and fine-tuning it is not possible yet."
-        )
-        raise ModelError(msg)
-    source = CohortCrops(cases, replay_share=plan.config.replay_share, voxels=wanted.roi_shape[0])
+    source = CohortCrops(cases, replay_share=plan.config.replay_share, kind=CropKind.of(base.spec))
     if plan.config.method != "hq" and not source.has_careless:
         msg = (
             f"Expected carelessly labelled (LQ) training cases for the method {plan.config.method}; found none. Use hq."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Mapping
@@ -19,12 +18,15 @@ from SegAnyPETLib.finetune.card import CohortFacts, TrainingCard, write_card
 from SegAnyPETLib.finetune.checkpointing import load_checkpoint, save_checkpoint, versions
 from SegAnyPETLib.finetune.comparing import JudgedCase, compare_models, dice_by_click, mean_over_patients
 from SegAnyPETLib.finetune.deciding import Decision, decide
+from SegAnyPETLib.finetune.estimating import SECONDS_PER_JUDGED, judging_seconds_per_lesion
 from SegAnyPETLib.finetune.forgetting import BUNDLED_COUNT, compare_bundled
 from SegAnyPETLib.finetune.loop import TrainingState, start, train
 from SegAnyPETLib.finetune.lora import merge_lora
+from SegAnyPETLib.finetune.presets import estimate_seconds, is_slow_without_gpu
 from SegAnyPETLib.finetune.reviewing import LabelReview, review_labels
 from SegAnyPETLib.finetune.run_progress import ProgressLine, wait_while_paused
 from SegAnyPETLib.finetune.site_run import OpenRun, RunPlan, judged_model, now_utc
+from SegAnyPETLib.finetune.trainable_vit import trainable_copy
 from SegAnyPETLib.finetune.trained_parts import prepare_network
 from SegAnyPETLib.model.load import Model
 from SegAnyPETLib.model.site_file import base_facts, import_model, write_site_file
@@ -32,7 +34,6 @@ from SegAnyPETLib.model.site_models import SiteAbout, set_default_model
 
 CHECKPOINT_EVERY_S = 60.0
 MOST_VALIDATED = 12  # lesions judged while training; all are judged at the end
-SECONDS_PER_JUDGED = 2.0  # until one was measured
 MODEL_NAME = "model.safetensors"
 
 
@@ -84,9 +85,12 @@ class _Watch:
 
     def seconds_left(self) -> float:
         """Of training, validations and the comparison at the end."""
-        run, config = self.run, self.run.plan.config
         done = max(1, self.step - self.first_step)
-        per_step = (time.monotonic() - self.begun_at - self.seconds_judging) / done
+        return self.seconds_at((time.monotonic() - self.begun_at - self.seconds_judging) / done)
+
+    def seconds_at(self, per_step: float) -> float:
+        """The same, where a step takes so many seconds."""
+        run, config = self.run, self.run.plan.config
         left = config.steps - self.step
         validations = left / config.validate_every if config.validate_every and self.judged else 0
         judged = validations * len(self.judged) + 2 * (len(run.validation) + BUNDLED_COUNT)
@@ -115,7 +119,7 @@ def train_run(run: OpenRun) -> FinishedRun | None:
 
 def _train(run: OpenRun) -> tuple[dict[str, Tensor], TrainingState, _Watch, RunPlan]:
     plan, config, device = run.plan, run.plan.config, run.device
-    network = copy.deepcopy(run.base.network).to(device)
+    network = trainable_copy(run.base.network).to(device)
     groups = prepare_network(
         network,
         config.parts,
@@ -131,6 +135,8 @@ def _train(run: OpenRun) -> tuple[dict[str, Tensor], TrainingState, _Watch, RunP
     judge = judged_model(run.base, device=device)
     watch = _Watch(run, judge, spread(run.validation, MOST_VALIDATED), plan.seconds)
     watch.step = watch.first_step = state.step
+    if not is_resumed:
+        _say_how_long(watch)
     words = f"going on after step {state.step}" if is_resumed else "training begins"
     run.progress.write(ProgressLine("training", state.step, config.steps, message=words))
 
@@ -161,6 +167,29 @@ def _train(run: OpenRun) -> tuple[dict[str, Tensor], TrainingState, _Watch, RunP
     else:
         weights = state.averaged if state.best is None else state.best.weights
     return {name: value.cpu() for name, value in merge_lora(network, weights).items()}, state, watch, plan
+
+
+def _say_how_long(watch: _Watch) -> None:
+    """Before a large network is trained without a GPU, which may take days: say so, with what was measured here."""
+    run, config = watch.run, watch.run.plan.config
+    if not (run.processes.writes and is_slow_without_gpu(run.base.spec.architecture, run.device)) or run.plan.is_trained:
+        return
+    line = ProgressLine("training", 0, config.steps, message="no GPU: measuring how long a step takes here")
+    run.progress.write(line)
+    seconds = estimate_seconds(run.base.network, run.source, config, device=run.device)
+    watch.seconds_per_judged = judging_seconds_per_lesion(judged_model(run.base, device=run.device))
+    whole = watch.seconds_at(seconds / config.steps)
+    message = (
+        f"this network is slow without a GPU: {config.steps} steps take about {_duration(seconds)} here, with "
+        f"validation and the comparison at the end about {_duration(whole)} (measured on a few). It may be stopped and "
+        "resumed; fewer --steps, the preset quick, the base lite or a GPU are faster."
+    )
+    run.progress.write(replace(line, seconds_left=whole, message=message))
+    watch.begun_at = time.monotonic()  # what was only measured is no training
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} hours" if seconds >= 5400 else f"{max(1, round(seconds / 60))} min"
 
 
 def _after_step(state: TrainingState, watch: _Watch, save: Any) -> bool:  # save: () -> None
@@ -250,9 +279,8 @@ def _review(run: OpenRun, model: Model) -> LabelReview | None:
         return None
     names = [case.name for case in run.cases]
     careless = sum(case.quality == "LQ" for case in run.cases)
-    return review_labels(
-        model.network, run.source, names, run.plan.config, careless_cases=careless, device=model.device
-    )
+    network: Any = trainable_copy(model.network).eval()  # an `nn.Module` with the members of `PromptableNetwork`
+    return review_labels(network, run.source, names, run.plan.config, careless_cases=careless, device=model.device)
 
 
 def _facts(run: OpenRun) -> CohortFacts:

@@ -1,6 +1,6 @@
-"""SegAnyPET's network behind the calls of the training loop, which speaks of crops, voxels and ln(1 + SUV).
+"""SegAnyPET's network behind the calls of the training loop, which speaks of crops and their voxels.
 
-The published network wants other intensities, other axes and coarser masks. The names of its weights stay, so a
+The published network wants other axes and gives coarser masks. The names of its weights stay, so a
 checkpoint, a file of changes or an exported model is that of the network itself.
 """
 
@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import copy
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from SegAnyPETLib.model.promptable_vit import PromptableViT
-from SegAnyPETLib.preprocess.normalize import normalize
 
 MASK_VOXELS_PER_CELL = 4  # along each axis; a cell is what one token stands for
 
@@ -22,21 +20,18 @@ MASK_VOXELS_PER_CELL = 4  # along each axis; a cell is what one token stands for
 class TrainableViT(PromptableViT):
     """The same network for crops (K, J, I) along +z, +y, +x in LPS, with sides of `image_size` voxels (of 1.5 mm).
 
-    Intensities are normalized crop by crop, as when the network is used; a click's reach is not used; without an
-    earlier answer the mask prompt is zeros, as in the published training (Zhang et al. 2025, arXiv:2502.14351). An
-    earlier answer is brought back to the coarse grid by linear interpolation, which blurs it a little: the network
-    itself would be given what it gave.
+    A click's reach is not used; without an earlier answer the mask prompt is zeros, as in the published training (Zhang
+    et al. 2025, arXiv:2502.14351). An earlier answer is brought back to the coarse grid by linear interpolation, which
+    blurs it a little: the network itself would be given what it gave.
     """
 
     def encode(self, volume: Tensor) -> Tensor:
-        """Embed ln(1 + SUV), (B, 1, D, H, W).
+        """Embed crops (B, 1, D, H, W), normalized as the network is given regions in a session (`crops.to_volumes`).
 
         Raises:
-            GeometryError: The crop has another size.
+            GeometryError: A crop has another size.
         """
-        suv = torch.expm1(volume[:, 0]).cpu().numpy()
-        normal = np.stack([normalize(one, "zscore_positive") for one in suv])
-        return super().encode(to_ras(torch.from_numpy(normal)[:, None].to(volume)))
+        return super().encode(to_ras(volume))
 
     def decode(
         self, embedding: Tensor, *, points: tuple[Tensor, Tensor] | None = None, mask_logits: Tensor | None = None

@@ -33,7 +33,7 @@ from SegAnyPETLib.model.site_models import (
     site_spec,
 )
 from SegAnyPETLib.model.spec import ModelSpec
-from SegAnyPETLib.model.store import InstalledModel, check_hash, find_model, hash_file, how_to_get
+from SegAnyPETLib.model.store import InstalledModel, check_hash, find_model, hash_file, how_to_get, list_models
 
 FORMAT = "seganypet-site-model/1"
 LONGEST_HEADER = 16 << 20  # bytes; the SegAnyPET network's, with a card, has less than 1 MB
@@ -204,17 +204,31 @@ def import_model(path: Path, *, name: str | None = None, folder: Path | None = N
 def base_facts(name: str, *, folder: Path | None = None) -> tuple[str, str]:
     """The registered model whose weights a model changes, with the hash of its file.
 
-    A site model stands for the registered one below it, so that changes never pile up. Empty texts for a model that is
-    neither, such as a file somewhere, of which all weights are kept.
+    A site model stands for the registered one below it, so that changes never pile up, and a file for the registered
+    model that is here with the same content. Empty texts for any other file, of which all weights are kept.
     """
     try:
         installed = find_model(name, folder=folder)
     except ModelError:
-        return "", ""
+        return _registered_twin(Path(name), folder)
     if installed.origin == "site":
         _, about, _ = read_site_file(installed.path)
         return about.base, about.base_sha256
     return installed.spec.name, hash_file(installed.path)
+
+
+def _registered_twin(path: Path, folder: Path | None) -> tuple[str, str]:
+    """The registered model whose weights file has the content of another file, with its hash; empty where none has."""
+    if not path.is_file():
+        return "", ""
+    size, found = path.stat().st_size, ""
+    for installed in list_models(folder=folder):
+        if installed.origin in ("absent", "site") or installed.path.stat().st_size != size:
+            continue
+        found = found or hash_file(path)
+        if hash_file(installed.path) == found:
+            return installed.spec.name, found
+    return "", ""
 
 
 def _base_network(about: SiteAbout, folder: Path | None) -> nn.Module:

@@ -116,7 +116,7 @@ def resample_turned(
     The mask is bool, or the share of each voxel that belongs to it.
     """
     axis = (np.arange(size) - (size - 1) / 2) * spacing_mm
-    offsets = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1) @ _random_turn(rng).T
+    offsets = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1) @ random_turn(rng).T
     index = (offsets + centre_mm) / np.asarray(spacing_kji_mm)
     normalized = (2 * index / (np.asarray(suv.shape) - 1) - 1)[..., ::-1]  # grid_sample wants i, j, k in [-1, 1]
     grid = torch.from_numpy(np.ascontiguousarray(normalized, dtype=np.float32))[None]
@@ -125,9 +125,18 @@ def resample_turned(
     return crop[0], crop[1]
 
 
-def _random_turn(rng: np.random.Generator) -> NDArray[np.float64]:
-    """A random flip and order of the axes, and often a tilt of up to `TILT_DEGREES` about a random axis."""
-    turn: NDArray[np.float64] = np.eye(3)[rng.permutation(3)] * rng.choice([-1.0, 1.0], 3)
+def random_turn(rng: np.random.Generator, *, is_permuted: bool = True) -> NDArray[np.float64]:
+    """A random flip and order of the axes, and often a tilt of up to `TILT_DEGREES` about a random axis.
+
+    Args:
+        rng: Source of the draws.
+        is_permuted: False leaves the order of the axes.
+
+    Returns:
+        (3, 3), to be multiplied with columns along the turned axes.
+    """
+    order = rng.permutation(3) if is_permuted else np.arange(3)
+    turn: NDArray[np.float64] = np.eye(3)[order] * rng.choice([-1.0, 1.0], 3)
     if rng.random() < 0.5:
         x, y, z = rng.standard_normal(3)
         cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]]) / np.linalg.norm([x, y, z])

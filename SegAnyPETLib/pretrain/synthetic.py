@@ -20,26 +20,28 @@ FWHM_PER_SIGMA = 2.3548
 BALLS_SHARE = 0.25
 
 
-def sample_scene(rng: np.random.Generator, *, size: int) -> Scene:
+def sample_scene(rng: np.random.Generator, *, size: int, spacing_mm: float | None = None) -> Scene:
     """Draw a crop of `size` voxels a side, its first lesion near the centre; a quarter hold nothing but smooth balls.
+
+    Voxels are of `spacing_mm`, or of a drawn size where that is None.
 
     Redraws until the chosen target has at least eight voxels in view. Shapes are evaluated at the voxel centres, so
     each voxel belongs to the target as a whole or not at all.
     """
     if rng.random() < BALLS_SHARE:
-        return _sample_balls(rng, size)
+        return _sample_balls(rng, size, spacing_mm)
     while True:
-        spacing_mm = draw_spacing_mm(rng)
-        coords = _coordinates(size, spacing_mm)
-        uptake, labels, lesions, regions = _anatomy(rng, coords, size * spacing_mm)
+        voxel_mm = draw_spacing_mm(rng) if spacing_mm is None else spacing_mm
+        coords = _coordinates(size, voxel_mm)
+        uptake, labels, lesions, regions = _anatomy(rng, coords, size * voxel_mm)
         kind = rng.random()
         choices = lesions[:1] if kind < 0.65 else regions if kind < 0.9 and regions else lesions[-1:]
         target = labels == int(rng.choice(choices))
         cut = image_end(rng, size)
         target &= cut
         if target.sum() >= 8:
-            suv = _acquire(rng, uptake, spacing_mm) * cut
-            return Scene(np.asarray(suv, dtype=np.float32), target.astype(np.float32), spacing_mm)
+            suv = _acquire(rng, uptake, voxel_mm) * cut
+            return Scene(np.asarray(suv, dtype=np.float32), target.astype(np.float32), voxel_mm)
 
 
 def draw_spacing_mm(rng: np.random.Generator) -> float:
@@ -73,13 +75,13 @@ def _coordinates(size: int, spacing_mm: float) -> FloatVolume:
     return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"))
 
 
-def _sample_balls(rng: np.random.Generator, size: int) -> Scene:
+def _sample_balls(rng: np.random.Generator, size: int, spacing_mm: float | None) -> Scene:
     """Uniform balls in a uniform background, as scanners are tested with: what a volume should be is known here.
 
     The share of a voxel inside a ball is that of a half space at the same distance, right to a few percent.
     """
-    spacing_mm = draw_spacing_mm(rng)
-    coords, extent_mm = _coordinates(size, spacing_mm), size * spacing_mm
+    voxel_mm = draw_spacing_mm(rng) if spacing_mm is None else spacing_mm
+    coords, extent_mm = _coordinates(size, voxel_mm), size * voxel_mm
     background = float(rng.lognormal(np.log(0.8), 0.6))
     level = background * float(np.exp(rng.uniform(np.log(2.0), np.log(16.0))))
     uptake = np.full(coords.shape[1:], background, dtype=np.float32)
@@ -88,15 +90,15 @@ def _sample_balls(rng: np.random.Generator, size: int) -> Scene:
         radius_mm = 0.5 * float(np.exp(rng.uniform(np.log(8.0), np.log(min(50.0, 0.6 * extent_mm)))))
         centre = rng.normal(0, 0.12 if n == 0 else 0.35, 3) * extent_mm
         distance = np.sqrt(((coords - centre.astype(np.float32)[:, None, None, None]) ** 2).sum(axis=0))
-        share = np.clip((radius_mm - distance) / spacing_mm + 0.5, 0, 1).astype(np.float32)
+        share = np.clip((radius_mm - distance) / voxel_mm + 0.5, 0, 1).astype(np.float32)
         if fraction is None:
             fraction = share
         elif (share * fraction).any():
             continue
         uptake += (level - background) * share
     if fraction is None or (fraction >= 0.5).sum() < 8:
-        return _sample_balls(rng, size)
-    return Scene(_acquire(rng, uptake, spacing_mm), fraction, spacing_mm)
+        return _sample_balls(rng, size, spacing_mm)
+    return Scene(_acquire(rng, uptake, voxel_mm), fraction, voxel_mm)
 
 
 def _anatomy(

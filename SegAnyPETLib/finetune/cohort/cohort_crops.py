@@ -1,7 +1,8 @@
 """Training crops from a cohort, and from made-up bodies so that the model does not forget what it knew.
 
-Around one lesion a crop is drawn with random orientation, voxel size and placement, another scanner's calibration,
-sharpness and noise, and a random end of the image. Lesions are drawn evenly over the sizes, then over the patients:
+Crops are of the kind a network is given in a session (see `crop_kind`), sampled by the session's own resampling. Around
+one lesion a crop is drawn with random orientation and placement, for some networks another voxel size, another scanner's
+calibration, sharpness and noise, and a random end of the image. Lesions are drawn evenly over the sizes, then over the patients:
 large tumours, and patients with many lesions, would else be all that is learnt.
 """
 
@@ -16,24 +17,27 @@ from numpy.typing import NDArray
 
 from SegAnyPETLib.errors import InputError
 from SegAnyPETLib.finetune.cohort.cases import CohortCase, CohortLesion
+from SegAnyPETLib.finetune.cohort.crop_kind import CropKind
 from SegAnyPETLib.finetune.cohort.splits import size_bin
 from SegAnyPETLib.finetune.crops import SYNTHETIC_CASE, LabelledCrop
 from SegAnyPETLib.geometry import Grid, VoxelBox
-from SegAnyPETLib.preprocess.resample import average_groups
+from SegAnyPETLib.preprocess.resample import average_groups, resample_linear
 from SegAnyPETLib.pretrain.bodies.anatomy import Body
 from SegAnyPETLib.pretrain.bodies.crops import Bodies, sample_body_scene
 from SegAnyPETLib.pretrain.config import CROP_MULTIPLE, SMALLEST_CROP
-from SegAnyPETLib.pretrain.real_cases import change_appearance, draw_cut_faces, resample_turned
+from SegAnyPETLib.pretrain.real_cases import change_appearance, draw_cut_faces, random_turn
+from SegAnyPETLib.pretrain.scene import Scene
 from SegAnyPETLib.pretrain.synthetic import sample_scene
 
 FEWEST_VOXELS = 8  # of the lesion in a crop
 SMALLEST_ML = 0.1  # lesions below it are no targets: at 2 mm they have a dozen voxels
 JITTER_MM = 6.0  # standard deviation of a crop's middle, beside that it may lie on any voxel of the lesion
 OFF_CENTRE_SHARE = 0.6  # of the crops around any voxel of the lesion, the others around its middle
-FINE_SHARE = 0.15  # of the crops at about 2 mm instead of 4 mm
+SCANNER_MM = (2.5, 5.0)  # voxels of the scans that finer replayed crops are resampled from
+FINE_SHARE = 0.15  # of the crops at the finer voxels of a network that has two sizes, such as 2 mm instead of 4 mm
 FINE_SHARE_OF_SMALL = 0.4  # the same for lesions below 5 ml, which the session looks at more finely
 BODY_SHARE = 0.6  # of the replayed crops that are from whole bodies, the others are shapes; as the base was trained
-TRIES_AT_ANY_SIZE = 4  # then only at 2 mm
+TRIES_AT_ANY_SIZE = 4  # then only at the finer voxels
 MOST_TRIES = 50
 
 
@@ -51,9 +55,10 @@ class CohortCrops:
         cases: Open cases of the training split, kept as they are. Their place here is `LabelledCrop.case`.
         replay_share: Of the careful crops that come from made-up bodies and shapes with exact labels, 0 to 1; on
             average exactly, in each call rounded up or down. Methods 5.2 asks for half of a batch or more.
-        voxels: Side of the crops.
+        kind: Of the crops; those of a model come from `CropKind.of`.
         bodies: For replay; by default eight, each built when first asked for (seconds and 19 MB each).
-        is_augmented: False leaves orientation, uptake, sharpness and noise as they are, for looking at crops.
+        is_augmented: False leaves orientation (the world's axes), uptake, sharpness and noise as they are, for looking
+            at crops.
 
     Raises:
         InputError: A case is not of the training split, no careful case has a lesion that is large enough (and not
@@ -65,13 +70,13 @@ class CohortCrops:
         cases: Sequence[CohortCase],
         *,
         replay_share: float = 0.5,
-        voxels: int = SMALLEST_CROP,
+        kind: CropKind | None = None,
         bodies: Sequence[Body] | None = None,
         is_augmented: bool = True,
     ) -> None:
-        _check(cases, replay_share, voxels)
+        self._kind = CropKind() if kind is None else kind
+        _check(cases, replay_share, self._kind.voxels)
         self.replay_share = replay_share
-        self._voxels = voxels
         self._bodies = Bodies(0, 8) if bodies is None else bodies
         self._is_augmented = is_augmented
         self._careful = _by_size([target for target in _targets(cases) if target.case.quality == "HQ"])
@@ -106,17 +111,32 @@ class CohortCrops:
         return [self._draw(rng, self._careless) for _ in range(count)]
 
     def _replayed(self, rng: np.random.Generator) -> LabelledCrop:
+        kind = self._kind
+        while True:
+            scene = self._sample_scene(rng, kind.voxels) if not kind.is_finer_than_scenes else self._sample_scan(rng)
+            label = scene.target
+            if label.sum() >= FEWEST_VOXELS:
+                return LabelledCrop(scene.suv, label, scene.spacing_mm, SYNTHETIC_CASE, kind.normalization)
+
+    def _sample_scene(self, rng: np.random.Generator, size: int, spacing_mm: float | None = None) -> Scene:
         if rng.random() < BODY_SHARE:
-            scene = sample_body_scene(rng, size=self._voxels, bodies=self._bodies)
-        else:
-            scene = sample_scene(rng, size=self._voxels)
-        return LabelledCrop(scene.suv, scene.target, scene.spacing_mm, SYNTHETIC_CASE)
+            turned = self._kind.is_turned
+            return sample_body_scene(rng, size=size, bodies=self._bodies, spacing_mm=spacing_mm, is_turned=turned)
+        return sample_scene(rng, size=size, spacing_mm=spacing_mm)
+
+    def _sample_scan(self, rng: np.random.Generator) -> Scene:
+        """A scan with a scanner's voxels, brought to the network's: noise and borders are then those of a session."""
+        voxels, spacing_mm, scan_mm = self._kind.voxels, self._kind.spacings_mm[0], float(rng.uniform(*SCANNER_MM))
+        scan = self._sample_scene(rng, int(np.ceil(voxels * spacing_mm / scan_mm)) + 2, scan_mm)
+        source, wanted = _centred_cube(len(scan.suv), scan_mm), _centred_cube(voxels, spacing_mm)
+        suv, fraction = (resample_linear(values, source, wanted, outside=0.0) for values in (scan.suv, scan.fraction))
+        return Scene(suv, fraction, spacing_mm)
 
     def _draw(self, rng: np.random.Generator, targets: _Targets) -> LabelledCrop:
         # The lesion stays while its crop is drawn again, or small ones would come less often than they should.
         target = _chosen(rng, targets)
         for n in range(MOST_TRIES):
-            spacing_mm = _draw_spacing(rng, target.lesion.volume_ml, is_fine=n >= TRIES_AT_ANY_SIZE)
+            spacing_mm = _draw_spacing(rng, self._kind, target.lesion.volume_ml, is_fine=n >= TRIES_AT_ANY_SIZE)
             crop = self._cut(rng, target, spacing_mm)
             if int(crop.label.sum()) >= FEWEST_VOXELS:
                 return crop
@@ -125,52 +145,25 @@ class CohortCrops:
         raise InputError(msg)
 
     def _cut(self, rng: np.random.Generator, target: _Target, spacing_mm: float) -> LabelledCrop:
-        window = _window(rng, target, reach_mm=spacing_mm * self._voxels * np.sqrt(3) / 2)
+        voxels = self._kind.voxels
+        window = _window(rng, target, reach_mm=spacing_mm * voxels * np.sqrt(3) / 2)
         suv, share, grid = _averaged(window, spacing_mm)
-        centre_mm = window.centre_mm - window.grid_offset_mm(grid)
-        turning = rng if self._is_augmented else _Still()
-        crop, fraction = resample_turned(
-            turning,  # type: ignore[arg-type]  # has what is used
-            suv,
-            share,
-            centre_mm,
-            grid.spacing_kji_mm,
-            spacing_mm,
-            self._voxels,
-        )
+        turn = random_turn(rng, is_permuted=self._kind.is_turned) if self._is_augmented else np.eye(3)
+        seen = _centred_cube(voxels, spacing_mm, centre_lps_mm=window.centre_lps_mm, turn_kji=turn)
+        crop, fraction = (resample_linear(values, grid, seen, outside=0.0) for values in (suv, share))
         if self._is_augmented:
             crop = change_appearance(rng, crop, spacing_mm)
-        return LabelledCrop(crop, fraction >= np.float32(0.5), spacing_mm, target.number)
-
-
-class _Still:
-    """Stands for a generator where nothing is to be turned: the axes as they are, no flip, no tilt."""
-
-    def permutation(self, count: int) -> NDArray[np.int64]:
-        return np.arange(count)
-
-    def choice(self, values: Sequence[float], count: int) -> NDArray[np.float64]:
-        return np.full(count, max(values))
-
-    def random(self) -> float:
-        return 1.0
+        return LabelledCrop(crop, fraction >= np.float32(0.5), spacing_mm, target.number, self._kind.normalization)
 
 
 @dataclass(frozen=True, eq=False)
 class _Window:
-    """The neighbourhood of a lesion: SUV with cut faces at 0, the lesion, their grid, and the crop's middle.
-
-    The middle is in mm along k, j, i from voxel 0.
-    """
+    """The neighbourhood of a lesion: SUV with cut faces at 0, the lesion, their grid, and the crop's middle."""
 
     suv: NDArray[np.float32]
     mask: NDArray[np.bool_]
     grid: Grid
-    centre_mm: NDArray[np.float64]
-
-    def grid_offset_mm(self, other: Grid) -> NDArray[np.float64]:
-        """Voxel 0 of another grid along the same axes, in mm along k, j, i from voxel 0 of this one."""
-        return np.asarray(self.grid.lps_to_kji(other.origin_lps_mm) * np.asarray(self.grid.spacing_kji_mm))
+    centre_lps_mm: NDArray[np.float64]
 
 
 _Targets = list[list[list[_Target]]]  # by size, then by patient
@@ -211,11 +204,27 @@ def _chosen(rng: np.random.Generator, targets: _Targets) -> _Target:
     return own[int(rng.integers(len(own)))]
 
 
-def _draw_spacing(rng: np.random.Generator, volume_ml: float, *, is_fine: bool) -> float:
-    """About 4 or 2 mm, the two the session uses; 2 mm where `is_fine`."""
-    share = FINE_SHARE_OF_SMALL if size_bin(volume_ml) < 2 else FINE_SHARE
-    spacing_mm = 2.0 if rng.random() < share or is_fine else 4.0
-    return spacing_mm * float(np.exp(rng.uniform(-0.15, 0.25)))
+def _draw_spacing(rng: np.random.Generator, kind: CropKind, volume_ml: float, *, is_fine: bool) -> float:
+    """Mostly the voxels a session begins with, else, and where `is_fine`, its finest; larger by the kind's zoom."""
+    spacing_mm = kind.spacings_mm[0]
+    if len(kind.spacings_mm) > 1:
+        share = FINE_SHARE_OF_SMALL if size_bin(volume_ml) < 2 else FINE_SHARE
+        spacing_mm = kind.spacings_mm[-1] if rng.random() < share or is_fine else spacing_mm
+    return spacing_mm * (float(np.exp(rng.uniform(*kind.zoom))) if any(kind.zoom) else 1.0)
+
+
+def _centred_cube(
+    voxels: int,
+    spacing_mm: float,
+    *,
+    centre_lps_mm: Sequence[float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
+    turn_kji: NDArray[np.float64] | None = None,
+) -> Grid:
+    """A cubic grid around a place: k, j, i along +z, +y, +x in LPS, turned by a matrix (3, 3) for k, j, i."""
+    direction = np.eye(3) if turn_kji is None else turn_kji[::-1, ::-1]
+    origin = np.asarray(centre_lps_mm) - direction @ np.full(3, (voxels - 1) / 2 * spacing_mm)
+    rows = tuple(tuple(float(value) for value in row) for row in direction)
+    return Grid((voxels,) * 3, (spacing_mm,) * 3, tuple(origin), rows)
 
 
 def _window(rng: np.random.Generator, target: _Target, *, reach_mm: float) -> _Window:
@@ -239,7 +248,7 @@ def _window(rng: np.random.Generator, target: _Target, *, reach_mm: float) -> _W
             lesion.mask[part.shifted([-n for n in own.start_kji]).slices] if source is None else source[part.slices]
         )
         whole[place] = np.maximum(values, 0)
-    return _Window(suv, mask, case.grid.crop(seen), (centre - seen.start_kji) * spacing)
+    return _Window(suv, mask, case.grid.crop(seen), case.grid.kji_to_lps(centre))
 
 
 def _averaged(window: _Window, spacing_mm: float) -> tuple[NDArray[np.float32], NDArray[np.float32], Grid]:

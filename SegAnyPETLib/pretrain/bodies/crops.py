@@ -70,7 +70,14 @@ class _Target:
     diameter_mm: float = 0.0
 
 
-def sample_body_scene(rng: np.random.Generator, *, size: int, bodies: Sequence[Body]) -> Scene:
+def sample_body_scene(
+    rng: np.random.Generator,
+    *,
+    size: int,
+    bodies: Sequence[Body],
+    spacing_mm: float | None = None,
+    is_turned: bool = True,
+) -> Scene:
     """Draw a crop of `size` voxels a side from a random body with a random tracer and scanner.
 
     The target is a lesion in 60 % of the crops, an organ in 30 %, another physiological focus in 10 %, up to 30 % of
@@ -82,14 +89,20 @@ def sample_body_scene(rng: np.random.Generator, *, size: int, bodies: Sequence[B
         rng: Source of everything but the bodies.
         size: Voxels along each side.
         bodies: Where to cut from.
+        spacing_mm: Of the voxels; drawn as above where None.
+        is_turned: False leaves the axes, k towards the head, j to the back and i to the left; they are flipped only.
     """
     while True:
         body = bodies[int(rng.integers(len(bodies)))]
-        spacing_mm = float(rng.choice([4.0, 2.0, rng.uniform(2.0, 5.0)], p=[0.55, 0.3, 0.15]))
-        target = _draw_target(rng, body, spacing_mm=spacing_mm, size=size)
-        scene = None if target is None else _draw_crop(rng, body, target, spacing_mm=spacing_mm, size=size)
+        voxel_mm = _draw_spacing_mm(rng) if spacing_mm is None else spacing_mm
+        target = _draw_target(rng, body, spacing_mm=voxel_mm, size=size)
+        scene = None if target is None else _draw_crop(rng, body, target, spacing_mm=voxel_mm, size=size)
         if scene is not None:
-            return scene
+            return _turned(rng, scene, is_permuted=is_turned)
+
+
+def _draw_spacing_mm(rng: np.random.Generator) -> float:
+    return float(rng.choice([4.0, 2.0, rng.uniform(2.0, 5.0)], p=[0.55, 0.3, 0.15]))
 
 
 def _draw_target(rng: np.random.Generator, body: Body, *, spacing_mm: float, size: int) -> _Target | None:
@@ -148,7 +161,7 @@ def _draw_crop(rng: np.random.Generator, body: Body, target: _Target, *, spacing
     noisy = add_scan_noise(
         rng, clean, scanner, spacing_kji_mm=spacing, liver_suv=float(table[Tissue.LIVER]), thickness_mm=thickness
     )
-    return _turned(rng, noisy * np.float32(scanner.gain) * cut, fraction, spacing_mm)
+    return Scene(noisy * np.float32(scanner.gain) * cut, fraction, spacing_mm)
 
 
 def _paint_others(rng: np.random.Generator, window: Window, preset: Preset, *, low: FloatVector, side: float) -> None:
@@ -181,10 +194,8 @@ def _scanned(body: Body, low: FloatVector, spacing_mm: float, size: int) -> NDAr
     return np.asarray(inside[0][:, None, None] & inside[1][:, None] & inside[2])
 
 
-def _turned(
-    rng: np.random.Generator, suv: NDArray[np.float32], fraction: NDArray[np.float32], spacing_mm: float
-) -> Scene:
-    order = rng.permutation(3)
+def _turned(rng: np.random.Generator, scene: Scene, *, is_permuted: bool) -> Scene:
+    order = rng.permutation(3) if is_permuted else np.arange(3)
     flips = tuple(int(a) for a in np.flatnonzero(rng.random(3) < 0.5))
-    suv, fraction = (np.ascontiguousarray(np.flip(v.transpose(order), flips)) for v in (suv, fraction))
-    return Scene(suv.astype(np.float32), fraction.astype(np.float32), spacing_mm)
+    suv, fraction = (np.ascontiguousarray(np.flip(v.transpose(order), flips)) for v in (scene.suv, scene.fraction))
+    return Scene(suv.astype(np.float32), fraction.astype(np.float32), scene.spacing_mm)
