@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from SegAnyPETLib.geometry import VoxelBox
+
 INNER_SHARE_OF_DEPTH = 0.5  # "inner" voxels are at least this deep, as a share of the greatest depth
 FIRST_CLICK_MIDDLE = 0.35
 FIRST_CLICK_HOTTEST = 0.25
@@ -82,8 +84,14 @@ def _largest_component(mask: MaskArray) -> MaskArray:
 
 
 def _depth(mask: MaskArray) -> NDArray[np.float64]:
-    """Distance in voxels to the border; the image border counts as border."""
-    return np.asarray(ndimage.distance_transform_edt(np.pad(mask, 1)))[1:-1, 1:-1, 1:-1]
+    """Distance in voxels to the border; the image border counts as border.
+
+    Only the box around the mask is looked at: the voxel outside of it that is nearest to one inside touches the box.
+    """
+    depth = np.zeros(mask.shape)
+    box = VoxelBox.of_mask(mask).slices
+    depth[box] = np.asarray(ndimage.distance_transform_edt(np.pad(mask[box], 1)))[1:-1, 1:-1, 1:-1]
+    return depth
 
 
 def _inner_voxel(rng: np.random.Generator, mask: MaskArray) -> Index:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from SegAnyPETLib.errors import GeometryError
+from SegAnyPETLib.geometry import VoxelBox
 
 Spacing = tuple[float, float, float]
 
@@ -27,7 +28,9 @@ def signed_distance_mm(mask: NDArray[np.bool_], *, spacing_kji_mm: Spacing) -> N
     if not has_border(mask):
         msg = f"Expected a mask with voxels inside and outside; found {int(mask.sum())} of {mask.size} inside."
         raise GeometryError(msg)
-    inside = ndimage.distance_transform_edt(mask, sampling=spacing_kji_mm)
+    inside = np.zeros(mask.shape)
+    box = around(mask, reach_mm=0.0, spacing_kji_mm=spacing_kji_mm)
+    inside[box] = ndimage.distance_transform_edt(mask[box], sampling=spacing_kji_mm)
     outside = ndimage.distance_transform_edt(~mask, sampling=spacing_kji_mm)
     half = min(spacing_kji_mm) / 2
     return np.asarray(np.where(mask, inside - half, half - outside), dtype=np.float32)
@@ -40,8 +43,31 @@ def moved_share(label: NDArray[np.bool_], *, outward_mm: float, spacing_kji_mm: 
     """
     if not outward_mm or not has_border(label):
         return label.astype(np.float32)
-    distance = signed_distance_mm(label, spacing_kji_mm=spacing_kji_mm)
-    return np.asarray(np.clip(0.5 + (distance + outward_mm) / min(spacing_kji_mm), 0, 1), dtype=np.float32)
+    voxel_mm = min(spacing_kji_mm)
+    share = np.zeros(label.shape, dtype=np.float32)
+    box = around(label, reach_mm=max(outward_mm, 0.0) + voxel_mm, spacing_kji_mm=spacing_kji_mm)  # beyond it is none
+    distance = signed_distance_mm(label[box], spacing_kji_mm=spacing_kji_mm)
+    share[box] = np.clip(0.5 + (distance + outward_mm) / voxel_mm, 0, 1)
+    return share
+
+
+def within_mm(mask: NDArray[np.bool_], *, reach_mm: float, spacing_kji_mm: Spacing) -> NDArray[np.bool_]:
+    """The voxels whose centre is at most so far from that of a voxel of the mask, (K, J, I); none where it is empty."""
+    near = np.zeros(mask.shape, dtype=bool)
+    if mask.any():
+        box = around(mask, reach_mm=reach_mm, spacing_kji_mm=spacing_kji_mm)
+        near[box] = ndimage.distance_transform_edt(~mask[box], sampling=spacing_kji_mm) <= reach_mm
+    return near
+
+
+def around(mask: NDArray[np.bool_], *, reach_mm: float, spacing_kji_mm: Spacing) -> tuple[slice, slice, slice]:
+    """The part of an array that holds a mask, all within `reach_mm` of it, and one voxel more where there is one.
+
+    Distances there are what they are in the whole: the nearest voxel on the other side of the border lies in it. They
+    are calculated there alone since those of 128 voxels a side take most of a second.
+    """
+    voxels = int(np.ceil(reach_mm / min(spacing_kji_mm))) + 1
+    return VoxelBox.of_mask(mask).expanded(voxels).intersection(VoxelBox.of_shape(mask.shape)).slices
 
 
 def has_border(mask: NDArray[np.bool_]) -> bool:

@@ -172,7 +172,10 @@ def _train(run: OpenRun) -> tuple[dict[str, Tensor], TrainingState, _Watch, RunP
 def _say_how_long(watch: _Watch) -> None:
     """Before a large network is trained without a GPU, which may take days: say so, with what was measured here."""
     run, config = watch.run, watch.run.plan.config
-    if not (run.processes.writes and is_slow_without_gpu(run.base.spec.architecture, run.device)) or run.plan.is_trained:
+    if (
+        not (run.processes.writes and is_slow_without_gpu(run.base.spec.architecture, run.device))
+        or run.plan.is_trained
+    ):
         return
     line = ProgressLine("training", 0, config.steps, message="no GPU: measuring how long a step takes here")
     run.progress.write(line)

@@ -75,7 +75,7 @@ def _coordinates(size: int, spacing_mm: float) -> FloatVolume:
     return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"))
 
 
-def _sample_balls(rng: np.random.Generator, size: int, spacing_mm: float | None) -> Scene:
+def _sample_balls(rng: np.random.Generator, size: int, spacing_mm: float | None = None) -> Scene:
     """Uniform balls in a uniform background, as scanners are tested with: what a volume should be is known here.
 
     The share of a voxel inside a ball is that of a half space at the same distance, right to a few percent.

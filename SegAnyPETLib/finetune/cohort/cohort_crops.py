@@ -1,9 +1,9 @@
 """Training crops from a cohort, and from made-up bodies so that the model does not forget what it knew.
 
 Crops are of the kind a network is given in a session (see `crop_kind`), sampled by the session's own resampling. Around
-one lesion a crop is drawn with random orientation and placement, for some networks another voxel size, another scanner's
-calibration, sharpness and noise, and a random end of the image. Lesions are drawn evenly over the sizes, then over the patients:
-large tumours, and patients with many lesions, would else be all that is learnt.
+one lesion a crop is drawn with random orientation and placement, for some networks random voxel size, another scanner's
+calibration, sharpness and noise, and a random end of the image. Lesions are drawn evenly over the sizes, then over the
+patients: large tumours, and patients with many lesions, would else be all that is learnt.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ def _centred_cube(
     """A cubic grid around a place: k, j, i along +z, +y, +x in LPS, turned by a matrix (3, 3) for k, j, i."""
     direction = np.eye(3) if turn_kji is None else turn_kji[::-1, ::-1]
     origin = np.asarray(centre_lps_mm) - direction @ np.full(3, (voxels - 1) / 2 * spacing_mm)
-    rows = tuple(tuple(float(value) for value in row) for row in direction)
+    rows = tuple((float(x), float(y), float(z)) for x, y, z in direction)
     return Grid((voxels,) * 3, (spacing_mm,) * 3, tuple(origin), rows)
 
 

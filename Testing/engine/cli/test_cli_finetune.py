@@ -56,7 +56,7 @@ def small_crops_and_few_bundled_cases(monkeypatch):
     """Less of what takes minutes: replayed bodies, crops of 64 voxels, 26 bundled cases, looks at careless labels."""
 
     def small(cases, **_):
-        return CohortCrops(cases, replay_share=0.0, voxels=48)
+        return CohortCrops(cases, replay_share=0.0)  # of 48 voxels
 
     def few(before, after, **_):
         case = forgetting._scene_case("scene", forgetting._simple_scene(0))

@@ -52,7 +52,7 @@ def test_a_crop_is_turned_as_a_session_turns_it():
 def test_the_network_answers_a_crop_as_in_a_session():
     network = small_vit()
     (_, _), (crop, in_session) = regions()
-    volume = to_volumes([LabelledCrop(crop, crop > 4, 1.5, 0)], CPU)
+    volume = to_volumes([LabelledCrop(crop, crop > 4, 1.5, 0, "zscore_positive")], CPU)
     click, label = torch.tensor([[[3.0, 10.0, 25.0, 2.0]]]), torch.tensor([[1]])
     trainable = trainable_copy(network)
     with torch.no_grad():
@@ -73,7 +73,7 @@ def test_it_learns_with_low_rank_changes_and_is_exported_under_its_own_names():
                 label = np.zeros((SIDE,) * 3, dtype=bool)
                 k, j, i = rng.integers(6, 18, 3)
                 label[k : k + 8, j : j + 7, i : i + 9] = True
-                crops.append(LabelledCrop((1 + 5 * label).astype(np.float32), label, 1.5, 0))
+                crops.append(LabelledCrop((1 + 5 * label).astype(np.float32), label, 1.5, 0, "zscore_positive"))
             return crops
 
         careless = careful
