@@ -135,8 +135,8 @@ def _train(run: OpenRun) -> tuple[dict[str, Tensor], TrainingState, _Watch, RunP
     judge = judged_model(run.base, device=device)
     watch = _Watch(run, judge, spread(run.validation, MOST_VALIDATED), plan.seconds)
     watch.step = watch.first_step = state.step
-    if not is_resumed:
-        _say_how_long(watch)
+    if run.processes.writes and is_slow_without_gpu(run.base.spec.architecture, device) and not plan.is_trained:
+        _say_how_long(watch, is_resumed=is_resumed)
     words = f"going on after step {state.step}" if is_resumed else "training begins"
     run.progress.write(ProgressLine("training", state.step, config.steps, message=words))
 
@@ -169,18 +169,16 @@ def _train(run: OpenRun) -> tuple[dict[str, Tensor], TrainingState, _Watch, RunP
     return {name: value.cpu() for name, value in merge_lora(network, weights).items()}, state, watch, plan
 
 
-def _say_how_long(watch: _Watch) -> None:
+def _say_how_long(watch: _Watch, *, is_resumed: bool) -> None:
     """Before a large network is trained without a GPU, which may take days: say so, with what was measured here."""
     run, config = watch.run, watch.run.plan.config
-    if (
-        not (run.processes.writes and is_slow_without_gpu(run.base.spec.architecture, run.device))
-        or run.plan.is_trained
-    ):
-        return
-    line = ProgressLine("training", 0, config.steps, message="no GPU: measuring how long a step takes here")
+    line = ProgressLine("training", watch.step, config.steps, message="no GPU: measuring how long this takes here")
     run.progress.write(line)
-    seconds = estimate_seconds(run.base.network, run.source, config, device=run.device)
     watch.seconds_per_judged = judging_seconds_per_lesion(judged_model(run.base, device=run.device))
+    if is_resumed:  # the next step will say
+        watch.begun_at = time.monotonic()
+        return
+    seconds = estimate_seconds(run.base.network, run.source, config, device=run.device)
     whole = watch.seconds_at(seconds / config.steps)
     message = (
         f"this network is slow without a GPU: {config.steps} steps take about {_duration(seconds)} here, with "
