@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from SegAnyPETLib.data.living_process import may_be_alive
 from SegAnyPETLib.errors import InputError, OutputError
 
 SCHEMA = "seganypet-journal/1"
@@ -191,12 +192,4 @@ def is_driver_alive(pid: int | None, host: str, heartbeat_at: float) -> bool:
     """
     if pid is None or time.time() - heartbeat_at > DEAD_AFTER_S:
         return False
-    if host != socket.gethostname() or os.name != "posix":  # on Windows signal 0 would end the process
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return host != socket.gethostname() or may_be_alive(pid)

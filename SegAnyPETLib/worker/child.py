@@ -13,9 +13,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from math import ceil
-from pathlib import Path
 from typing import Any, BinaryIO
 
+from SegAnyPETLib.data.living_process import may_be_alive
 from SegAnyPETLib.errors import PredictionCancelled, SegAnyPETError, SegAnyPETWarning, WorkerError
 from SegAnyPETLib.session import Prediction
 from SegAnyPETLib.session.packed_mask import PackedMask
@@ -140,7 +140,7 @@ class Child:
         """Remove the shared memory of a client that was killed; a living one does that itself."""
         until = time.monotonic() + ORPHAN_WAIT_S
         while self._attached is not None and time.monotonic() < until:
-            if not _is_alive(self._client_pid):
+            if not may_be_alive(self._client_pid):  # Windows removes shared memory with its last user
                 self._attached.remove()
                 return
             time.sleep(0.02)
@@ -245,17 +245,3 @@ def _as_ours(error: BaseException) -> WorkerError:
     if isinstance(error, MemoryError) or "memory" in str(error).lower():
         return WorkerError(f"Expected enough memory for the prediction; found: {error or 'none left'}. Free some.")
     return WorkerError(f"The prediction failed ({type(error).__name__}: {error}). Please report this.")
-
-
-def _is_alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and was not collected yet does not."""
-    if os.name != "posix":
-        return True  # Windows removes shared memory with its last user
-    try:
-        os.kill(pid, 0)
-        state = Path(f"/proc/{pid}/stat")
-        return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # it is there, but not ours
