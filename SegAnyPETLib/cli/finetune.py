@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,9 @@ from SegAnyPETLib.cli.exit_codes import ExitCode
 from SegAnyPETLib.cli.options import add_common
 
 if TYPE_CHECKING:
+    from SegAnyPETLib.finetune.distributed import Processes
     from SegAnyPETLib.finetune.run_progress import ProgressLine
+    from SegAnyPETLib.finetune.site_run import OpenRun
     from SegAnyPETLib.finetune.site_training import FinishedRun
 
 EXAMPLE = "example: seganypet finetune --cohort cohort.csv --base lite --method cpcl --out run --preset quick"
@@ -79,29 +82,39 @@ def run(options: argparse.Namespace) -> int:
 
 def _work(options: argparse.Namespace) -> FinishedRun | None:
     from SegAnyPETLib.finetune.distributed import joined_processes
-    from SegAnyPETLib.finetune.heartbeat import beating
-    from SegAnyPETLib.finetune.site_run import RunRequest, begin_run, reopen_run
+    from SegAnyPETLib.finetune.heartbeat import working_alone
+    from SegAnyPETLib.finetune.site_run import RunPlan
     from SegAnyPETLib.finetune.site_training import train_run
 
-    is_quiet, device = options.quiet, options.device or "auto"
-    with beating(options.out), _Bar(is_quiet=is_quiet) as bar, joined_processes(device=device) as processes:
-        if options.resume:
-            opened = reopen_run(options.out, listener=bar.show, processes=processes)
-        else:
-            request = RunRequest(
-                manifest=options.cohort,
-                base=options.base or "lite",
-                preset=options.preset or "balanced",
-                method=options.method,
-                parts=options.parts,
-                steps=options.steps,
-                device=options.device or "auto",
-                seed=1 if options.seed is None else options.seed,
-                name=options.name or "",
-                may_become_default=not options.keep_default,
-            )
-            opened = begin_run(request, options.out, listener=bar.show, processes=processes)
+    device = RunPlan.read(options.out).device if options.resume else options.device or "auto"
+    with ExitStack() as stack:
+        processes = stack.enter_context(joined_processes(device=device))
+        bar = stack.enter_context(_Bar(is_quiet=options.quiet or not processes.writes))
+        with processes.all_or_none():
+            if processes.writes:
+                stack.enter_context(working_alone(options.out))
+            opened = _open(options, bar, processes)
         return train_run(opened)
+
+
+def _open(options: argparse.Namespace, bar: _Bar, processes: Processes) -> OpenRun:
+    from SegAnyPETLib.finetune.site_run import RunRequest, begin_run, reopen_run
+
+    if options.resume:
+        return reopen_run(options.out, listener=bar.show, processes=processes)
+    request = RunRequest(
+        manifest=options.cohort,
+        base=options.base or "lite",
+        preset=options.preset or "balanced",
+        method=options.method,
+        parts=options.parts,
+        steps=options.steps,
+        device=options.device or "auto",
+        seed=1 if options.seed is None else options.seed,
+        name=options.name or "",
+        may_become_default=not options.keep_default,
+    )
+    return begin_run(request, options.out, listener=bar.show, processes=processes)
 
 
 def _ask(options: argparse.Namespace) -> int:

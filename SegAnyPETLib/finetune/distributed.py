@@ -1,10 +1,14 @@
-"""Several processes that train together, each on its part of every step: ``torchrun ... seganypet finetune ...``.
+"""Several processes that train together, each on its part of every step.
+
+    torchrun --standalone --nproc-per-node 2 -m SegAnyPETLib finetune ...
 
 Every process has all the weights and draws all the crops of a step, but teaches only its own part; gradients, and what
 was learned about the careless labels, are added over the processes. So N processes with a batch of b take the steps of
 one process with a batch of N b, but for rounding. The gradients are added here and not by torch's
 `DistributedDataParallel`, because that watches calls of `forward`, which a promptable network does not have.
 
+Where one process ends, the others notice at the next word and end with an error. While the run pauses they keep
+talking, and before the first compares and writes alone they leave, so that nobody waits longer than patience lasts.
 Checkpoints are read by every process and written by the first, so several machines need a folder that all can see.
 The path on GPUs (NCCL) has been written with care and never been run.
 """
@@ -13,7 +17,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -24,7 +28,7 @@ from torch import Tensor, distributed, nn
 
 from SegAnyPETLib.errors import ModelError
 
-PATIENCE_S = 1800.0  # how long one process waits for the others: they may be validating
+PATIENCE_S = 2 * 3600.0  # how long one process waits for the others: the first may be validating on a CPU
 
 
 def part_of(count: int, *, index: int, parts: int) -> range:
@@ -71,14 +75,18 @@ class Processes:
         if not gradients:
             return
         message = torch.cat([gradient.reshape(-1) for gradient in gradients])
-        distributed.all_reduce(message)
+        self._add(message)
         start = 0
         for gradient in gradients:
             gradient.copy_(message[start : start + gradient.numel()].view(gradient.shape))
             start += gradient.numel()
 
     def added(self, number: float) -> float:
-        """The sum of a number over all processes."""
+        """The sum of a number over all processes.
+
+        Raises:
+            ModelError: Another process has ended, as in all that is done together.
+        """
         return number if self.count == 1 else float(self._added(torch.tensor([number], dtype=torch.float64))[0])
 
     def any(self, flag: bool) -> bool:
@@ -103,10 +111,48 @@ class Processes:
             )
             raise ModelError(msg)
 
+    def leave(self) -> None:
+        """Speak to the others no more, so that nobody waits for what the first does alone; may be called twice.
+
+        Raises:
+            ModelError: Another process has ended before.
+        """
+        if self.count > 1 and distributed.is_initialized():
+            self.any(False)  # who leaves early breaks connections that others still read from
+            distributed.destroy_process_group()
+
+    @contextmanager
+    def all_or_none(self) -> Iterator[None]:
+        """Let the block, in which no process speaks to another, fail in all where it fails in one.
+
+        Raises:
+            ModelError: It failed in another process, which says why.
+        """
+        try:
+            yield
+        except BaseException:
+            with suppress(ModelError):  # the others may be gone already; what went wrong here is what counts
+                self.any(True)
+            raise
+        if self.any(False):
+            msg = f"Expected all {self.count} processes to begin; another one could not, and says why itself."
+            raise ModelError(msg)
+
     def _added(self, tensor: Tensor) -> Tensor:
         message = tensor.to(self.device)
-        distributed.all_reduce(message)
+        self._add(message)
         return message.cpu()
+
+    def _add(self, message: Tensor) -> None:
+        """Sum a tensor over all processes, in place."""
+        try:
+            distributed.all_reduce(message)
+        except RuntimeError as error:  # what torch raises when a connection breaks, or patience ends
+            msg = (
+                f"Expected all {self.count} processes to go on; another one has ended or does not answer. It says why "
+                "itself, unless it was killed. Go on with --resume and as many processes."
+            )
+            raise ModelError(msg) from error
 
 
 ALONE = Processes()
@@ -121,7 +167,7 @@ def joined_processes(*, device: str = "auto", patience_s: float = PATIENCE_S) ->
         patience_s: How long to wait for a process that does not answer before all end with torch's error.
 
     Raises:
-        ModelError: There are fewer GPUs than processes on this machine.
+        ModelError: There are fewer GPUs than processes on this machine, or the processes do not find each other.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
@@ -135,9 +181,15 @@ def joined_processes(*, device: str = "auto", patience_s: float = PATIENCE_S) ->
     place = torch.device("cuda", local) if uses_gpu else torch.device("cpu")
     if uses_gpu:
         torch.cuda.set_device(place)
-    distributed.init_process_group("nccl" if uses_gpu else "gloo", timeout=timedelta(seconds=patience_s))
     try:
-        yield Processes(distributed.get_rank(), distributed.get_world_size(), place)
-        distributed.barrier()  # who leaves early breaks connections that others still read from
+        distributed.init_process_group("nccl" if uses_gpu else "gloo", timeout=timedelta(seconds=patience_s))
+    except (RuntimeError, ValueError) as error:
+        msg = f"Expected {count} processes that find each other; found: {error}. Start them with torchrun."
+        raise ModelError(msg) from error
+    processes = Processes(distributed.get_rank(), distributed.get_world_size(), place)
+    try:
+        yield processes
+        processes.leave()
     finally:
-        distributed.destroy_process_group()
+        if distributed.is_initialized():
+            distributed.destroy_process_group()

@@ -1,7 +1,8 @@
-"""A sign of life in a run's folder, for watchers that did not start the run and may be another program.
+"""One run in a folder, and a sign that it lives, for watchers that did not start it and may be another program.
 
-A number of a process would not do: after a restart of the computer it may be another's. A lock would not do on shared
-folders. So a file is touched every two seconds, also while the run pauses or compares.
+The lock of the folder says who may work there. Watchers do not try it: that would keep a run from beginning at this
+very moment, and on shared folders a lock may be seen by one machine alone. So a file is touched every two seconds, also
+while the run pauses or compares.
 """
 
 from __future__ import annotations
@@ -12,9 +13,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from SegAnyPETLib.data.folder_lock import locked_folder
+from SegAnyPETLib.errors import OutputError
+
 ALIVE_NAME = "alive"
 EVERY_S = 2.0
 SILENT_S = 20.0  # without a touch, after which nobody works there: a busy disk may take seconds
+
+
+@contextmanager
+def working_alone(folder: Path) -> Iterator[None]:
+    """Be the only run of a folder, and show signs of life, while the block runs.
+
+    Args:
+        folder: Of the run; made where it is not there.
+
+    Raises:
+        OutputError: Another run works there, or the folder cannot be written; nothing was changed.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"Cannot use the folder {folder}: {error.strerror}. Choose a folder you may write to."
+        raise OutputError(msg) from error
+    with locked_folder(folder, shows_life=lambda: is_beating(folder)), beating(folder):
+        yield
 
 
 @contextmanager

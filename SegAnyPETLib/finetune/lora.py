@@ -2,7 +2,10 @@
 
 The change is made on the weight, by torch's parametrization, and not beside the layer: linear layers and convolutions
 are treated alike, the bias that the attention of SegAnyPET folds into its padding stays what it is, and merging is
-exact. The price is that there is no dropout on the layer's input.
+exact. The price is that there is no dropout on the layer's input, where recipes have 0.05: a changed weight never sees
+the input. Dropout would also have to be drawn for each crop by its number in the step, or a run with fewer crops in
+memory, or with more processes, would no longer take the same steps. What it would add was not measured; few steps,
+replayed cases and the choice of the best validation stand against learning by heart.
 
 Source:
     Hu et al. 2021, LoRA, arXiv:2106.09685. A is drawn from Kaiming's uniform distribution and B is 0, so that the

@@ -113,15 +113,18 @@ def write_wish(folder: Path, wish: Wish) -> None:
         temporary.write_text(wish + "\n", encoding="utf-8")
 
 
-def wait_while_paused(folder: Path, *, on_pause: Callable[[], None]) -> bool:
+def wait_while_paused(
+    folder: Path, *, on_pause: Callable[[], None], agreed: Callable[[Wish], Wish] = lambda wish: wish
+) -> bool:
     """Return at once, or when the pause is over; True where the run shall stop.
 
     Args:
         folder: Of the run.
         on_pause: Called once when a pause begins.
+        agreed: Makes one wish of those that several processes read; asked again and again while the run pauses.
     """
     is_paused = False
-    while (wish := read_wish(folder)) == "pause":
+    while (wish := agreed(read_wish(folder))) == "pause":
         if not is_paused:
             on_pause()
         is_paused = True

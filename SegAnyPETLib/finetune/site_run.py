@@ -1,7 +1,8 @@
 """One fine-tuning run from a manifest to a model in the store, that may be killed and resumed at any moment.
 
 The folder of a run holds `run.json` (what was asked, settings, fingerprints), `progress.jsonl` and `wish` (see
-`run_progress`), the checkpoint, and at the end `model.safetensors`, `card.json`, `card.md` and `card.png`.
+`run_progress`), `lock` and `alive` (see `heartbeat`), the checkpoint, and at the end `model.safetensors`, `card.json`,
+`card.md` and `card.png`.
 """
 
 from __future__ import annotations
@@ -276,7 +277,7 @@ def require_sound(manifest: Manifest) -> None:
 
 
 class _Silence(ProgressFile):
-    """Of the processes that are not the first."""
+    """Of the processes that are not the first: nothing is said or written."""
 
     def write(self, line: ProgressLine) -> None:
         """Say nothing."""

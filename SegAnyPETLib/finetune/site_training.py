@@ -24,7 +24,7 @@ from SegAnyPETLib.finetune.loop import TrainingState, start, train
 from SegAnyPETLib.finetune.lora import merge_lora
 from SegAnyPETLib.finetune.presets import estimate_seconds, is_slow_without_gpu
 from SegAnyPETLib.finetune.reviewing import LabelReview, review_labels
-from SegAnyPETLib.finetune.run_progress import ProgressLine, wait_while_paused
+from SegAnyPETLib.finetune.run_progress import WISHES, ProgressLine, Wish, wait_while_paused
 from SegAnyPETLib.finetune.site_run import OpenRun, RunPlan, judged_model, now_utc
 from SegAnyPETLib.finetune.trainable_vit import trainable_copy
 from SegAnyPETLib.finetune.trained_parts import prepare_network
@@ -101,12 +101,13 @@ def train_run(run: OpenRun) -> FinishedRun | None:
     """Train, compare, decide, and put the model into the store; None in processes that are not the first.
 
     Raises:
-        ModelError: Training diverged.
+        ModelError: Training diverged, or another process has ended.
         DeviceError: Memory does not suffice for a single crop.
         WeightsError: The checkpoint is damaged or of another run.
         OutputError: A result cannot be written.
     """
     weights, state, watch, plan = _train(run)
+    run.processes.leave()
     if not run.processes.writes:
         return None
     if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
@@ -196,10 +197,8 @@ def _duration(seconds: float) -> str:
 def _after_step(state: TrainingState, watch: _Watch, save: Any) -> bool:  # save: () -> None
     run, facts = watch.run, state.history[-1]
     watch.step = state.step
-    if not run.processes.writes:
-        return False
-    if time.monotonic() - watch.saved_at > CHECKPOINT_EVERY_S:  # also after the first step: a full disk shows at once
-        save()
+    if run.processes.writes and time.monotonic() - watch.saved_at > CHECKPOINT_EVERY_S:
+        save()  # also after the first step: a full disk shows at once
     line = ProgressLine(
         "training",
         state.step,
@@ -216,7 +215,11 @@ def _after_step(state: TrainingState, watch: _Watch, save: Any) -> bool:  # save
         save()
         run.progress.write(replace(line, phase="paused", message="paused; nothing is lost"))
 
-    watch.is_stopped = wait_while_paused(run.folder, on_pause=on_pause)
+    def agreed(wish: Wish) -> Wish:
+        """The first process's: another might see the file a moment later, and the others would wait for it."""
+        return WISHES[int(run.processes.from_first(WISHES.index(wish)))]
+
+    watch.is_stopped = wait_while_paused(run.folder, on_pause=on_pause, agreed=agreed)
     return watch.is_stopped
 
 

@@ -1,47 +1,27 @@
 """`seganypet finetune` from a manifest to a model that is listed, exchanged and clicked with, interrupted once."""
 
-import csv
 import json
+import os
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import ndimage
+from small_finetuning import make_finetuning_small, write_sphere_cohort
 
 import SegAnyPETLib.finetune.run_progress
 from SegAnyPETLib.cli import main
-from SegAnyPETLib.data import write_mask_nifti, write_volume_nifti
-from SegAnyPETLib.finetune import forgetting, reviewing, site_run, site_training
+from SegAnyPETLib.finetune import site_run, site_training
 from SegAnyPETLib.finetune.checkpointing import CHECKPOINT_NAME
-from SegAnyPETLib.finetune.cohort.cohort_crops import CohortCrops
-from SegAnyPETLib.finetune.comparing import compare_models
-from SegAnyPETLib.finetune.presets import choose_preset
-from SegAnyPETLib.phantom import centred_grid, nema_phantom
+from SegAnyPETLib.finetune.config import FineTuneConfig
+from SegAnyPETLib.finetune.heartbeat import working_alone
 
 SPLITS = [("HQ", "train")] * 4 + [("LQ", "train")] * 4 + [("HQ", "validation")]
 
 
 @pytest.fixture(scope="module")
 def a_manifest(tmp_path_factory):
-    """Spheres in oblique images of unequal spacing; the careless labels are a voxel too large."""
-    folder = tmp_path_factory.mktemp("cohort")
-    lines = []
-    for number, (quality, split) in enumerate(SPLITS):
-        grid = centred_grid((26, 24, 28), (4.0, 4.5, 3.5), centre_lps_mm=(number, -40.0, 90.0), orientation="oblique")
-        centre = (number + 2.0, -42.0, 91.0)
-        phantom = nema_phantom(grid=grid, diameters_mm=(24.0 + number,), centres_lps_mm=(centre,))
-        mask = phantom.objects[0].mask
-        if quality == "LQ":
-            mask = ndimage.binary_dilation(mask)
-        write_volume_nifti(folder / f"pet{number}.nii.gz", phantom.activity_suv, grid=grid)
-        write_mask_nifti(folder / f"label{number}.nii.gz", mask, grid=grid)
-        lines.append(
-            [f"case{number}", f"patient{number}", f"pet{number}.nii.gz", f"label{number}.nii.gz", quality, split]
-        )
-    with (folder / "cohort.csv").open("w", newline="") as stream:
-        csv.writer(stream).writerows([["case", "patient", "image", "label", "quality", "split"], *lines])
-    return folder / "cohort.csv"
+    """Four careful, four careless cases, one for validation."""
+    return write_sphere_cohort(tmp_path_factory.mktemp("cohort"), SPLITS)
 
 
 @pytest.fixture
@@ -55,22 +35,7 @@ def a_store(tmp_path, monkeypatch):
 def small_crops_and_few_bundled_cases(monkeypatch):
     """Less of what takes minutes: replayed bodies, crops of 64 voxels, 26 bundled cases, looks at careless labels."""
 
-    def small(cases, **_):
-        return CohortCrops(cases, replay_share=0.0)  # of 48 voxels
-
-    def few(before, after, **_):
-        case = forgetting._scene_case("scene", forgetting._simple_scene(0))
-        return compare_models(before, after, [case], clicks=(1,))
-
-    def cheap(*choices, **facts):
-        preset = choose_preset(*choices, **facts)
-        cpcl = replace(preset.config.cpcl, prompt_sets=2)
-        return preset._replace(config=replace(preset.config, batch=2, max_clicks=1, cpcl=cpcl))
-
-    monkeypatch.setattr(site_run, "choose_preset", cheap)
-    monkeypatch.setattr(reviewing, "LOOKS_PER_CASE", 1)
-    monkeypatch.setattr(site_run, "CohortCrops", small)
-    monkeypatch.setattr(site_training, "compare_bundled", few)
+    make_finetuning_small(monkeypatch.setattr)
 
 
 def lines_of(run):
@@ -84,7 +49,7 @@ def test_a_run_is_interrupted_resumed_and_gives_a_model_that_travels(
     command = ["finetune", "--cohort", str(a_manifest), "--out", str(run), "--method", "cpcl", "--parts", "decoder"]
     command += ["--preset", "quick", "--steps", "3", "--device", "cpu", "--name", "ours", "--quiet"]
 
-    def interrupted(folder, *, on_pause):
+    def interrupted(folder, **_):
         if lines_of(folder)[-1]["step"] == 2:
             raise KeyboardInterrupt
         return False
@@ -156,6 +121,20 @@ def test_a_cohort_that_changed_is_not_resumed(a_manifest, a_store, tmp_path, cap
     changed.write_text(a_manifest.read_text().replace("case0,patient0", "case0,patient1"))
     assert main(["finetune", "--out", str(run), "--resume", "--quiet"]) == 3
     assert "has changed since" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--resume"], ["--cohort", "cohort.csv"]])
+def test_a_folder_in_which_a_run_works_is_refused_and_left_as_it_is(arguments, a_store, tmp_path, capsys):
+    run = tmp_path / "run"
+    run.mkdir()
+    site_run.RunPlan("cohort.csv", "lite", "ab" * 32, "cd" * 32, "ours", "cpu", FineTuneConfig(), "why").write(run)
+    SegAnyPETLib.finetune.run_progress.write_wish(run, "pause")
+    with working_alone(run):
+        before = {path.name: path.stat().st_mtime_ns for path in run.iterdir() if path.name != "alive"}
+        assert main(["finetune", "--out", str(run), *arguments]) == 6
+        assert f"process {os.getpid()}" in capsys.readouterr().err
+        assert {path.name: path.stat().st_mtime_ns for path in run.iterdir() if path.name != "alive"} == before
+        assert (run / "alive").exists()  # the second took nothing away
 
 
 def test_settings_cannot_be_changed_when_resuming(a_store, tmp_path):

@@ -1,7 +1,6 @@
 """One process per folder: the second is refused and changes nothing, and a lock ends with its process."""
 
 import errno
-import fcntl
 import json
 import socket
 import subprocess
@@ -95,14 +94,16 @@ def test_where_a_file_system_has_no_locks_signs_of_life_decide(tmp_path, monkeyp
     def refuse(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(pytest.importorskip("fcntl"), "flock", refuse)
     with pytest.raises(OutputError, match="half a minute"), locked_folder(tmp_path, shows_life=somebody):
         pass
     with locked_folder(tmp_path, shows_life=nobody):
         pass
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[" * 900, b'{"pid": "1"}', b'{"pid": 1, "host": "\\u001b[2J"}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe", b"[" * 900, b'{"pid": "1"}', b'{"pid": 1, "host": "\\u001b[2J"}']
+)
 def test_nonsense_in_the_file_does_no_harm(tmp_path, content):
     (tmp_path / LOCK_NAME).write_bytes(content)
     with locked_folder(tmp_path, shows_life=somebody):
