@@ -7,8 +7,11 @@ import ctk
 import qt
 from slicer.i18n import tr as _
 
+from SegAnyPETPanels.ModelChoice import ModelChoice
+
 SHORT_NAMES = {"seg": "SEG", "sr": "SR", "rtstruct": "RTSTRUCT", "seg.nrrd": "seg.nrrd", "nifti": "NIfTI", "png": "PNG"}
 PROMPTS = "prompts"  # not a rule: a file says what is segmented
+AS_IN_SEGMENT = ""  # in place of a model's name
 
 
 @dataclass(frozen=True)
@@ -74,12 +77,15 @@ class BatchForm:
         self._ui, self._preferences, self._onChanged = ui, preferences, onChanged
         self._rules = rules()
         self._actions = {}
+        self._models, self._modelOfRun = ModelChoice(ui.modelSelector), ""
         ui.outPath.filters = ctk.ctkPathLineEdit.Dirs
         ui.promptsPath.filters = ctk.ctkPathLineEdit.Files
         self._fill()
+        self.listModels()
         ui.ruleSelector.connect("currentIndexChanged(int)", self._ruleChosen)
         ui.thresholdBox.connect("valueChanged(double)", self._thresholdChosen)
         ui.promptsPath.connect("currentPathChanged(QString)", self._changed)
+        ui.modelSelector.connect("currentIndexChanged(int)", self._modelChosen)
         ui.deidentifyBox.connect("toggled(bool)", self._changed)
         self._show()
 
@@ -113,6 +119,27 @@ class BatchForm:
         return tuple(name for name, action in self._actions.items() if action.checked)
 
     @property
+    def model(self):
+        """The chosen model: a registered name, that of a site model, or the path of a weights file."""
+        return self._models.name or self._preferences.model
+
+    def listModels(self):
+        """Look again which models are here; the choice stays."""
+        usual = _("As in Segment: {model}").format(model=shortName(self._preferences.model))
+        first, chosen = [(AS_IN_SEGMENT, usual)], self._modelOfRun or self._models.name
+        if chosen and not isInstalled(chosen):  # a weights file of the run, or a model that was deleted since
+            isFile = Path(chosen).is_file()
+            first.append((chosen, shortName(chosen) if isFile else _("{model} (not here)").format(model=chosen)))
+        self._models.offer(chosen, before=first)
+
+    def forgetRun(self):
+        """Another folder was chosen, which holds no run: its model is the usual one again, unless a person chose it."""
+        if self._modelOfRun:
+            self._modelOfRun = ""
+            self._ui.modelSelector.setCurrentIndex(0)
+            self.listModels()
+
+    @property
     def missing(self):
         """What has still to be chosen, in words; empty where nothing has."""
         if self.rule.name == PROMPTS and not self._ui.promptsPath.currentPath.strip():
@@ -135,6 +162,8 @@ class BatchForm:
         for name, action in self._actions.items():
             action.setChecked(name in settings.formats)
         ui.deidentifyBox.setChecked(settings.is_deidentified)
+        self._modelOfRun = settings.model
+        self.listModels()
 
     def _indexOf(self, settings):
         """Which entry of the list a run was begun with; None for a rule of the command line that is not in it."""
@@ -161,7 +190,7 @@ class BatchForm:
             prompts=str(Path(self._ui.promptsPath.currentPath.strip()).absolute()) if isPrompts else None,
             candidates=before.candidates if isPrompts or sameRule(text, before.candidates) else text,
             formats=before.formats if set(before.formats) == set(self.formats) else self.formats,
-            model=self._preferences.model,
+            model=self.model,
             device=self._preferences.device,
             is_deidentified=self._ui.deidentifyBox.checked,
         )
@@ -169,7 +198,8 @@ class BatchForm:
     def setEnabled(self, enabled):
         """Whether the settings can be changed."""
         ui = self._ui
-        for widget in (ui.ruleSelector, ui.thresholdBox, ui.promptsPath, ui.formatsButton, ui.deidentifyBox):
+        rule = (ui.ruleSelector, ui.thresholdBox, ui.promptsPath)
+        for widget in (*rule, ui.modelSelector, ui.formatsButton, ui.deidentifyBox):
             widget.setEnabled(enabled)
 
     def _show(self):
@@ -186,6 +216,10 @@ class BatchForm:
 
     def _ruleChosen(self, _index):
         self._preferences.batchRule = self.rule.name
+        self._changed()
+
+    def _modelChosen(self, _index):
+        self._modelOfRun = ""
         self._changed()
 
     def _thresholdChosen(self, suv):
@@ -208,6 +242,18 @@ def argumentsOf(settings):
     found += ["--model", settings.model, "--device", settings.device, "--precision", settings.precision]
     found += ["--deidentify"] if settings.is_deidentified else []
     return [*found, "--show-uids"] if settings.shows_uids else found
+
+
+def shortName(model):
+    """A model's name, or its file's without the folder."""
+    return Path(model).name
+
+
+def isInstalled(name):
+    """Whether a model of that name is here with its weights."""
+    from SegAnyPETLib.model import list_models
+
+    return any(model.spec.name == name and model.origin != "absent" for model in list_models())
 
 
 def sameRule(text, other):

@@ -85,6 +85,10 @@ class BatchPanel:
         self._needsSetup = needed
         self.refresh()
 
+    def listModels(self):
+        """Look again which models are here: one was chosen, made, brought or deleted."""
+        self.form.listModels()
+
     def tick(self):
         """See what the processes have done; called by a timer."""
         self.state = self.run.state()
@@ -192,6 +196,8 @@ class BatchPanel:
                 self._preferences.batchFolder = str(self.folder)
                 self.form.show(facts.settings)
                 self.sources.show(Source(text) for text in facts.sources)
+            else:
+                self.form.forgetRun()
         self.state = self.run.state() if self.folder is not None else None
         self.refresh()
 

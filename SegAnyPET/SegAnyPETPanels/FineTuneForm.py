@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 from SegAnyPETPanels.BatchTable import duration
 from SegAnyPETPanels.DetachedProcess import JSONCommand
 from SegAnyPETPanels.FineTuneCases import LIST_NAME
+from SegAnyPETPanels.ModelChoice import ModelChoice
 from SegAnyPETPanels.Preferences import METHODS, PRESETS
 
 FEWEST_CAREFUL = 3
@@ -53,7 +54,7 @@ class FineTuneForm:
             onChanged: Called after something was changed.
         """
         self._ui, self._preferences, self._onChanged = ui, preferences, onChanged
-        self._models, self._seconds = (), {}
+        self._models, self._seconds = ModelChoice(ui.baseSelector, accepts=canLearn), {}
         self.timing, self._scratch = JSONCommand(), None
         ui.outPath.filters = ctk.ctkPathLineEdit.Dirs
         for name in METHODS:
@@ -81,8 +82,7 @@ class FineTuneForm:
     @property
     def base(self):
         """Name of the model that is trained on; empty where no model is here."""
-        index = self._ui.baseSelector.currentIndex
-        return self._models[index] if 0 <= index < len(self._models) else ""
+        return self._models.name
 
     @property
     def arguments(self):
@@ -91,18 +91,10 @@ class FineTuneForm:
 
     def listModels(self):
         """Fill the list of models whose weights are here; the one of the preferences is chosen at first."""
-        from SegAnyPETLib.model import list_models
-
-        here = [model for model in list_models() if model.origin != "absent"]
-        wanted = self.base or self._preferences.modelName
-        self._models = tuple(model.spec.name for model in here)
-        selector = self._ui.baseSelector
-        blocked = selector.blockSignals(True)
-        selector.clear()
-        for model in here:
-            selector.addItem(model.spec.title)
-        selector.setCurrentIndex(self._models.index(wanted) if wanted in self._models else 0)
-        selector.blockSignals(blocked)
+        before = self.base
+        self._models.offer(before or self._preferences.modelName)
+        if self.base != before:
+            self.forgetTimes()
 
     def missing(self, cases):
         """What speaks against starting, in words; empty where nothing does.

@@ -82,6 +82,10 @@ class FineTunePanel:
         self._needsSetup = needed
         self.refresh()
 
+    def listModels(self):
+        """Look again which models are here: one was chosen, made, brought or deleted."""
+        self.form.listModels()
+
     def tick(self):
         """See what the processes have done; called by a timer."""
         self.cohort.poll()

@@ -47,6 +47,7 @@ class ModulePanel:
             self.preferences, onEngineChanged=self.useNewEngine, onSetupChanged=self._setupChanged
         )
         self.ui.settingsTabLayout.addWidget(self.settings.widget)
+        self.ui.tabs.connect("currentChanged(int)", lambda _index: self._listModels())
         self._shortcuts = Shortcuts(slicer.util.mainWindow(), self.segment)
         self._setupChanged()
 
@@ -54,11 +55,13 @@ class ModulePanel:
         """Go on with an engine as the preferences say; lesions and their history stay as they are."""
         engine = engineClient(self.preferences)
         self.segment.useEditor(self._logic.useEngine(engine), engine)
+        self._listModels()
         self._warmUp()
 
     def enter(self):
         """The module is shown."""
         self._isShown = True
+        self._listModels()
         self._shortcuts.enable()
         self.segment.enter()
         self.batch.enter()
@@ -96,6 +99,12 @@ class ModulePanel:
     def _useModel(self, name):
         """Segment with another model from now on."""
         self.settings.chooseModel(name)
+
+    def _listModels(self):
+        """Fill lists of models anew: elsewhere one may have been chosen, made, brought or deleted."""
+        for panel in (self.batch, self.fineTune):
+            if panel is not None:
+                panel.listModels()
 
     def _showSetup(self):
         self.ui.tabs.setCurrentWidget(self.ui.settingsTab)

@@ -6,7 +6,6 @@ import qt
 import slicer
 
 GROUP = "SegAnyPET"
-BUNDLED_MODEL = "lite"
 DEVICES = ("auto", "cpu", "cuda", "cuda:1", "mps")  # in the order of the panel's list
 METHODS, PRESETS = ("cpcl", "plain", "hq"), ("quick", "balanced", "thorough")  # in the order of the panel's lists
 WEIGHTS_FILE = "file"  # stands for "the file in weightsFile" where a model's name is kept
@@ -15,10 +14,14 @@ WEIGHTS_FILE = "file"  # stands for "the file in weightsFile" where a model's na
 class Preferences:
     """Read and written one by one; a damaged value counts as the default."""
 
+    def __init__(self):
+        """Read nothing yet."""
+        self._defaultModel = ""  # as it was first asked for: what Slicer works with does not change unasked
+
     @property
     def modelName(self):
-        """Registered name of the model, or `WEIGHTS_FILE`."""
-        return self._value("model", BUNDLED_MODEL)
+        """Registered name of the model, or `WEIGHTS_FILE`; until one is chosen here, the default of the commands."""
+        return self._value("model", "") or self._defaultOfCommands()
 
     @modelName.setter
     def modelName(self, name):
@@ -37,7 +40,7 @@ class Preferences:
     def model(self):
         """What the engine is asked to load: a registered name or a path."""
         chosen = self.weightsFile if self.modelName == WEIGHTS_FILE else self.modelName
-        return chosen or BUNDLED_MODEL
+        return chosen or self._defaultOfCommands()
 
     @property
     def device(self):
@@ -151,6 +154,19 @@ class Preferences:
     @setupPending.setter
     def setupPending(self, pending):
         self._write("setupPending", bool(pending))
+
+    def _defaultOfCommands(self):
+        """The model that `seganypet models use` chose; the word for it, which no engine takes, where that is gone."""
+        from SegAnyPETLib.errors import ModelError
+        from SegAnyPETLib.model import default_model
+        from SegAnyPETLib.model.site_models import DEFAULT_WORD
+
+        if not self._defaultModel:
+            try:
+                self._defaultModel = default_model()
+            except ModelError:  # the engine and the commands say what is wrong with it and what to do
+                return DEFAULT_WORD
+        return self._defaultModel
 
     def _choice(self, name, choices):
         """One of the choices; the first for anything else."""

@@ -13,6 +13,7 @@ from SegAnyPETPanels.SetupPanel import SetupPanel
 from SegAnyPETPanels.WeightsDownload import WeightsDownload
 
 POLL_MS = 200
+NOTHING = -1  # Qt's index of no entry
 
 
 class SettingsPanel:
@@ -86,7 +87,7 @@ class SettingsPanel:
         selector.addItem(_("A weights file of my own"))
         names = [model.spec.name for model in self._models] + [WEIGHTS_FILE]
         wanted = self._preferences.modelName
-        selector.setCurrentIndex(names.index(wanted) if wanted in names else 0)
+        selector.setCurrentIndex(names.index(wanted) if wanted in names else NOTHING)
         selector.blockSignals(blocked)
         self._showModel()
 
@@ -98,14 +99,16 @@ class SettingsPanel:
 
     def _showModel(self):
         model, ui = self._chosenModel, self._ui
+        isFile = ui.modelSelector.currentIndex == len(self._models)
         for widget in (ui.weightsPath, ui.weightsPathLabel):
-            widget.setVisible(model is None)
+            widget.setVisible(isFile)
         canDownload = model is not None and model.spec.hub_file is not None
         isHere = model is not None and model.origin != "absent"
         ui.downloadButton.setVisible(canDownload and not isHere)
         ui.folderButton.setVisible(canDownload)
         ui.forgetButton.setVisible(canDownload and isHere)
-        ui.modelFacts.setText(_("Its licence is yours to know.") if model is None else modelFacts(model))
+        other = _("Its licence is yours to know.") if isFile else _("The chosen model is not here any more.")
+        ui.modelFacts.setText(other if model is None else modelFacts(model))
 
     def _modelChosen(self, _index):
         model = self._chosenModel

@@ -12,7 +12,7 @@ from SegAnyPETLib.cli.arguments import KINDS
 from SegAnyPETLib.cli.batch_progress import BatchBar
 from SegAnyPETLib.cli.console import write_error, write_json, write_line, write_table
 from SegAnyPETLib.cli.exit_codes import ExitCode
-from SegAnyPETLib.cli.options import add_common
+from SegAnyPETLib.cli.options import add_common, chosen_model
 from SegAnyPETLib.errors import InputError
 
 if TYPE_CHECKING:
@@ -56,7 +56,12 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     chosen.add_argument(
         "--candidates", metavar="RULE", help="find foci by a rule: suv:4.0 (default), percent:41, percist"
     )
-    parser.add_argument("--model", metavar="NAME|PATH", help="registered model or weights file (default lite)")
+    parser.add_argument(
+        "--model",
+        type=chosen_model,
+        metavar="NAME|PATH",
+        help="model or weights file (default: what `seganypet models use` chose, lite at first)",
+    )
     parser.add_argument("--device", help="auto (default), cpu, cuda, cuda:N or mps")
     parser.add_argument("--engine", choices=("torch", "openvino"), help="what runs the encoder (default torch)")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), help="default float32")
@@ -135,11 +140,13 @@ def chosen_settings(options: argparse.Namespace) -> BatchSettings:
 
     Raises:
         InputError: A format or a rule is unknown, or there is no run to resume.
+        ModelError: The chosen default model is not here any more.
     """
     from SegAnyPETLib.batch.journal import Journal
     from SegAnyPETLib.batch.prompting import parse_candidate_rule
     from SegAnyPETLib.batch.run_folder import JOURNAL_NAME
     from SegAnyPETLib.batch.settings import BatchSettings
+    from SegAnyPETLib.model import default_model
 
     typed: dict[str, Any] = {  # of the types of the fields
         "prompts": str(Path(options.prompts).absolute()) if options.prompts else None,
@@ -153,11 +160,12 @@ def chosen_settings(options: argparse.Namespace) -> BatchSettings:
         "is_deidentified": options.deidentify,
         "shows_uids": options.show_uids,
     }
-    before = BatchSettings()
     if options.resume:
         journal = Journal.open(options.out / JOURNAL_NAME, read_only=True)
         before = journal.run().settings
         journal.close()
+    else:
+        before = BatchSettings(model=options.model or default_model())
     settings = replace(before, **{name: value for name, value in typed.items() if value is not None})
     if settings.prompts is None:
         parse_candidate_rule(settings.candidates)

@@ -22,6 +22,12 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.slicer)
 
 
+@pytest.fixture(autouse=True)
+def _own_models(monkeypatch, tmp_path):
+    """No model of the person who runs the tests, and no choice of theirs."""
+    monkeypatch.setenv("SEGANYPET_HOME", str(tmp_path / "home"))
+
+
 @pytest.fixture
 def engines(monkeypatch):
     """Every engine the panel makes, instead of processes."""
@@ -45,3 +51,11 @@ def a_desk(a_slicer, engines):  # noqa: F811
     from panel_desk import PanelDesk
 
     return PanelDesk(a_slicer, engines)
+
+
+@pytest.fixture
+def a_batch(a_desk, tmp_path, monkeypatch):
+    """The tab Batch with a quick run in place of the real one."""
+    from batch_desk import BatchDesk
+
+    return BatchDesk(a_desk, tmp_path, monkeypatch)

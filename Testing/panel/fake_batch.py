@@ -66,8 +66,9 @@ def main(arguments: list[str]) -> int:
     plan = json.loads((out.parent / "plan.json").read_text(encoding="utf-8"))
     (out.parent / "arguments.json").write_text(json.dumps(arguments), encoding="utf-8")
     if "--dry-run" not in arguments:
-        rule, formats = (arguments[arguments.index(name) + 1] for name in ("--candidates", "--format"))
-        settings = BatchSettings(candidates=rule, formats=tuple(formats.split(",")))
+        words = (arguments[arguments.index(name) + 1] for name in ("--candidates", "--format", "--model"))
+        rule, formats, model = words
+        settings = BatchSettings(candidates=rule, formats=tuple(formats.split(",")), model=model)
         return run(out, plan, arguments[1 : arguments.index("--candidates")], settings)
     time.sleep(plan.get("seconds", STEP_S))
     answer = [

@@ -1,98 +1,15 @@
-"""The tab Batch: a run beside Slicer, its rows, what a person asks of it, and a study corrected by clicks."""
+"""The tab Batch: a run beside Slicer, its rows, and what a person asks of it."""
 
-import csv
-import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import numpy as np
-import pytest
-import SimpleITK
 import slicer
+from batch_desk import FAILED, FAKE, UNCLEAR, BatchDesk
 from panel_desk import PanelDesk
 from scripted_module import unload_scripted_module
-
-from SegAnyPETLib import compute_suv, read_pet_series
-from SegAnyPETLib.phantom import body_phantom, centred_grid, write_phantom_series
-
-FAKE = Path(__file__).with_name("fake_batch.py")
-ANSWER_S = 240.0  # of the real model on a busy machine
-UNCLEAR = "Two PET series fit: 4 mm and 2 mm. Give a list with one of them."
-FAILED = "Expected the injected dose (0018,1074); found none. Ask the scanner's site."
-PLAN = {
-    "studies": [
-        {"source": "/data/a", "lesions": 3},
-        {"source": "/data/b", "error": FAILED},
-        {"source": "/data/c", "doubts": [UNCLEAR]},
-        {"source": "/data/d", "lesions": 1},
-        {"source": "/data/e", "problems": ["There is no PET series."]},
-    ]
-}
-
-
-class BatchDesk:
-    """The tab, opened, with the real command or a quick run in its place."""
-
-    def __init__(self, desk, folder, monkeypatch=None):
-        self.desk, self.desktop, self.folder, self.out = desk, desk.desktop, folder, folder / "out"
-        self.module = desk.widget.panel
-        self.panel, self.ui = self.module.batch, self.module.batch.ui
-        self.show()
-        if monkeypatch is not None:
-            self.use_quick_command(monkeypatch)
-
-    def show(self):
-        self.module.ui.tabs.setCurrentWidget(self.module.ui.batchTab)
-        self.desktop.process()
-        self.panel.tick()
-
-    def use_quick_command(self, monkeypatch):
-        self.plan(PLAN)
-        import SegAnyPETLib.worker.python_command as commands
-
-        monkeypatch.setattr(commands, "python_command", lambda _module, *rest: [sys.executable, str(FAKE), *rest])
-
-    def plan(self, plan):
-        (self.folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
-
-    def arguments(self):
-        return json.loads((self.folder / "arguments.json").read_text(encoding="utf-8"))
-
-    def choose(self, folder="/data"):
-        self.desktop.dialogs.answer(folder)
-        self.panel.sources.addFolder()
-        self.ui.outPath.setCurrentPath(str(self.out))
-        self.desktop.process()
-
-    def press(self, button):
-        self.desktop.press_button(button)
-
-    def wait(self, condition, seconds=30):
-        def met():
-            self.panel.tick()
-            return condition()
-
-        self.desktop.wait_until(met, seconds=seconds)
-
-    def rows(self):
-        table = self.ui.studyTable
-        return [[table.item(row, column).text() for column in range(3)] for row in range(table.rowCount)]
-
-    def has_ended(self):
-        return self.panel.state is not None and bool(self.panel.state.rows) and not self.panel.isRunning
-
-    def run_to_the_end(self):
-        self.choose()
-        self.press(self.ui.startButton)
-        self.wait(self.has_ended)
-
-
-@pytest.fixture
-def a_batch(a_desk, tmp_path, monkeypatch):
-    return BatchDesk(a_desk, tmp_path, monkeypatch)
 
 
 def test_what_has_to_be_chosen_is_said_and_no_button_does_nothing(a_batch):
@@ -343,77 +260,3 @@ def test_a_run_outlives_the_process_that_started_it(tmp_path):
     while not (tmp_path / "mark").exists():
         assert time.monotonic() < end
         time.sleep(0.02)
-
-
-@pytest.fixture
-def two_small_studies(tmp_path):
-    """Two small grids of the body as DICOM, with a focus above SUV 8 each."""
-    for number in (1, 2):
-        grid = centred_grid((20, 34, 38), (7.0, 9.0, 10.0), centre_lps_mm=(0.0, 0.0, -10.0 - 30.0 * number))
-        write_phantom_series(body_phantom(grid=grid), tmp_path / "studies" / f"P{number}" / "PET")
-    return tmp_path / "studies"
-
-
-def table_of(folder, key):
-    """The lines of one study in the table of lesions."""
-    with (folder / "lesions.csv").open(encoding="utf-8-sig", newline="") as stream:
-        return [row for row in csv.DictReader(stream) if row["study_key"] == key]
-
-
-def labels_of(folder, key):
-    path = folder / "studies" / key / "lesions.nii.gz"
-    return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path)))
-
-
-def test_a_real_run_is_opened_corrected_by_a_click_and_its_result_replaced(
-    a_slicer, engines, two_small_studies, tmp_path
-):
-    batch = BatchDesk(PanelDesk(a_slicer, engines, volume=False), tmp_path)
-    a_slicer.dialogs.answer(str(two_small_studies))
-    batch.panel.sources.addFolder()
-    batch.ui.outPath.setCurrentPath(str(batch.out))
-    batch.ui.thresholdBox.setValue(8.0)
-    for name, action in batch.panel.form._actions.items():
-        action.setChecked(name == "nifti")
-    batch.press(batch.ui.findButton)
-    batch.wait(lambda: len(batch.panel.table.lines) == 2, seconds=ANSWER_S)
-    assert sorted(row[:2] for row in batch.rows()) == [["Waiting", "P1/PET"], ["Waiting", "P2/PET"]]
-    batch.press(batch.ui.startButton)
-    batch.wait(batch.has_ended, seconds=ANSWER_S)
-    assert {line.state for line in batch.panel.table.lines} == {"done"}, batch.rows()
-
-    number, first = next((n, line) for n, line in enumerate(batch.panel.table.lines) if line.lesions)
-    batch.ui.studyTable.selectRow(number)
-    batch.press(batch.ui.openButton)
-    batch.wait(lambda: not batch.panel.correction.isBusy, seconds=ANSWER_S)
-    editor = batch.module.segment.editor
-    assert batch.module.ui.tabs.currentWidget() is batch.module.ui.segmentTab
-    expected = compute_suv(read_pet_series(first.place), kind="bw")
-    np.testing.assert_array_equal(slicer.util.arrayFromVolume(editor.volumeNode), expected.array)
-    found = labels_of(batch.out, first.key)
-    assert len(editor.rows) == first.lesions == found.max()
-
-    desk = batch.desk
-    desk.volume = editor.volumeNode
-    k, j, i = (int(n) for n in np.argwhere(found == 1)[0])
-    editor.selectLesion(editor.rows[0].segmentID)
-    before = desk.mask()
-    np.testing.assert_array_equal(before, found == 1)
-    left, posterior, superior = expected.grid.kji_to_lps((k + 2, j + 2, i + 2)).tolist()
-    editor.addPoint((-left, -posterior, superior))
-    desk.wait()
-    after = desk.mask()
-    assert (after != before).any()
-
-    batch.show()
-    batch.press(batch.ui.replaceButton)
-    batch.wait(lambda: not batch.panel.correction.isBusy, seconds=ANSWER_S)
-    assert "was replaced" in batch.ui.hintLabel.text
-    np.testing.assert_array_equal(labels_of(batch.out, first.key) == 1, after)
-    line = table_of(batch.out, first.key)[0]
-    assert float(line["mtv_ml"]) == pytest.approx(after.sum() * expected.grid.voxel_volume_ml, rel=1e-6)
-    assert "corrected" in batch.rows()[number][2]
-
-    batch.panel.openStudy(first.key)  # it is in the scene already: shown at once
-    assert not batch.panel.correction.isBusy
-    assert batch.module.segment.editor.volumeNode is desk.volume

@@ -12,6 +12,7 @@ from SegAnyPETLib.batch.journal import Journal
 from SegAnyPETLib.batch.settings import DEFAULT_FORMATS
 from SegAnyPETLib.cli import main
 from SegAnyPETLib.cli.exit_codes import ExitCode
+from SegAnyPETLib.model import find_model, set_default_model
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +89,31 @@ def test_settings_that_were_not_typed_are_those_of_the_run_that_is_resumed(tmp_p
     settings = with_journal.run().settings
     with_journal.close()
     assert (settings.kind, settings.formats) == ("bw", ("seg",))
+
+
+def model_of(out):
+    journal = Journal.open(out / "journal.sqlite", read_only=True)
+    settings = journal.run().settings
+    journal.close()
+    return settings.model
+
+
+def test_a_new_run_takes_the_model_that_models_use_chose_and_a_resumed_one_keeps_its_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SEGANYPET_HOME", str(tmp_path / "home"))
+    assert batch("2", "--out", tmp_path / "before") == 0
+    weights = find_model("seganypet").path
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"weights")
+    set_default_model("seganypet")
+    assert batch("2", "--out", tmp_path / "after") == 0
+    assert batch("2", "--out", tmp_path / "typed", "--model", "default") == 0
+    assert batch("2", "--out", tmp_path / "other", "--model", "lite") == 0
+    assert batch("--resume", "--out", tmp_path / "before") == 0
+    models = [model_of(tmp_path / name) for name in ("before", "after", "typed", "other")]
+    assert models == ["lite", "seganypet", "seganypet", "lite"]
+    capsys.readouterr()
+    assert batch("2", "--out", tmp_path / "before") == ExitCode.INPUT
+    assert "model: lite before, seganypet now" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from site_model_maker import CARD, CHANGED, about, brighter
 
 from SegAnyPETLib.errors import ModelError, OutputError, WeightsError
 from SegAnyPETLib.model import (
@@ -23,10 +24,7 @@ from SegAnyPETLib.model import (
     verify_model,
 )
 from SegAnyPETLib.model.site_file import base_facts, read_site_file, write_site_file
-from SegAnyPETLib.model.site_models import SiteAbout, read_card
-
-CARD = {"decision": {"becomes_default": False, "reason": "two patients are few"}}
-CHANGED = "decoder.head.2.bias"
+from SegAnyPETLib.model.site_models import read_card
 
 
 @pytest.fixture(scope="module")
@@ -34,31 +32,10 @@ def lite_state():
     return load_model("lite", device="cpu").network.state_dict()
 
 
-def about(**changes):
-    spec = find_model("lite").spec
-    base, base_sha256 = base_facts("lite")
-    made = SiteAbout(
-        title="lite, fine-tuned",
-        architecture="lite",
-        preprocessing=asdict(spec.preprocessing),
-        base=base,
-        base_sha256=base_sha256,
-        holds="changed",
-        made_from="lite",
-        made_from_sha256=base_sha256,
-        licence=spec.licence,
-        training_data="cases of a site",
-        made_at="2026-05-01T10:00:00+00:00",
-    )
-    return replace(made, **changes)
-
-
 @pytest.fixture(scope="module")
 def a_written_file(tmp_path_factory, lite_state):
-    state = {name: value.clone() for name, value in lite_state.items()}
-    state[CHANGED] += 1.0
     path = tmp_path_factory.mktemp("written") / "brighter.safetensors"
-    write_site_file(path, state, about(), card=CARD)
+    write_site_file(path, brighter(lite_state), about(), card=CARD)
     return path
 
 
