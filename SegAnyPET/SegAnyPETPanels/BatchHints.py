@@ -2,7 +2,7 @@
 
 from slicer.i18n import tr as _
 
-from SegAnyPETPanels.BatchTable import duration
+from SegAnyPETPanels.Duration import duration
 
 
 def foundText(lines):

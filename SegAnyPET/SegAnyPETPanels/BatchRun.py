@@ -1,19 +1,15 @@
-"""The run as a process of its own: started, found again by its journal, asked to pause or end, never waited for.
-
-It belongs to nobody's window: closing Slicer does not end it, and opening the tab on its folder shows it again.
-"""
+"""The run of many studies, as its journal says, and the search that tells beforehand what it would do."""
 
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 
 from SegAnyPETLib.errors import InputError
-from SegAnyPETPanels.DetachedProcess import DetachedRun, JSONCommand, reapEnded
+from SegAnyPETPanels.DetachedProcess import JSONCommand
+from SegAnyPETPanels.FolderRun import FolderRun
 
 JOURNAL = "journal.sqlite"
-USUAL_ENDS = (0, 9, 130)  # of the command: done, some studies were not done, interrupted
 ENDED_STATES = ("done", "failed", "doubtful", "skipped")
 MOST_ENDS, FEWEST_GAPS, LONG_GAP = 50, 5, 5  # how the time left is estimated from when studies ended
 
@@ -62,35 +58,10 @@ class RunState:
         return median(times) * left / workers if times else None
 
 
-class BatchRun:
+class BatchRun(FolderRun):
     """One run at a time: the one of a folder."""
 
-    def __init__(self):
-        """Know of no run yet."""
-        self._own, self._folder = DetachedRun(), None
-        self._rows, self._counts = (), None  # as last read
-
-    @property
-    def folder(self):
-        """Folder of the run; None before one was started or looked at."""
-        return self._folder
-
-    @property
-    def isStarting(self):
-        """Whether the process we started lives; it may not have a journal yet."""
-        return self._own.isAlive
-
-    def look(self, folder):
-        """Look at the run of a folder, which may be of another day.
-
-        Args:
-            folder: Where its results are, or will be.
-        """
-        folder = Path(folder)
-        if folder != self._folder:
-            self._folder = folder
-            self._own.leave()
-            self.readAgain()
+    usualEnds = (0, 9, 130)  # done, some studies were not done, interrupted
 
     def start(self, folder, arguments):
         """Start a run, or go on with it.
@@ -102,14 +73,11 @@ class BatchRun:
         Raises:
             OSError: The folder cannot be written, or the process not be started.
         """
-        self.look(folder)
+        self._lookAndMake(folder)
         self.readAgain()
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._own.start(["batch", *arguments, "--out", str(self._folder), "--quiet"])
+        self._launch("batch", arguments)
 
-    def state(self):
-        """How the run is now; None where the folder has no journal that can be read yet."""
-        reapEnded()
+    def _read(self):
         with self._journal() as journal:
             if journal is None:
                 return None
@@ -143,15 +111,14 @@ class BatchRun:
             elif wish == "stop":
                 self._own.terminate()
 
-    def problem(self):
-        """Why the process we started ended before it had done its work; told once, empty where it did not."""
-        return self._own.problem(usualEnds=USUAL_ENDS)
+    def _forget(self):
+        self._rows, self._counts = (), None  # as last read
 
     @contextmanager
     def _journal(self):
         from SegAnyPETLib.batch.journal import Journal
 
-        path = None if self._folder is None else self._folder / JOURNAL
+        path = None if self.folder is None else self.folder / JOURNAL
         if path is None or not path.is_file():
             yield None
             return

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from slicer.i18n import tr as _
 
+from SegAnyPETPanels.Duration import duration
 from SegAnyPETPanels.LineTable import LineTable
 
 TITLE_LETTERS = 24
@@ -101,13 +102,3 @@ def explanation(line):
     if line.state == "done":
         lines.append(_("Double-click to open it with its result."))
     return "\n".join(lines)
-
-
-def duration(seconds):
-    """A time in words, as exact as anybody needs it."""
-    if seconds < 59.5:
-        return _("{number} s").format(number=round(seconds))
-    if seconds < 3570:
-        return _("{number} min").format(number=round(seconds / 60))
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return _("{hours} h {minutes} min").format(hours=hours, minutes=minutes)

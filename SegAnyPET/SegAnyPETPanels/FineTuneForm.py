@@ -6,8 +6,8 @@ from pathlib import Path
 import ctk
 from slicer.i18n import tr as _
 
-from SegAnyPETPanels.BatchTable import duration
 from SegAnyPETPanels.DetachedProcess import JSONCommand
+from SegAnyPETPanels.Duration import duration
 from SegAnyPETPanels.FineTuneCases import LIST_NAME
 from SegAnyPETPanels.ModelChoice import ModelChoice
 from SegAnyPETPanels.Preferences import METHODS, PRESETS

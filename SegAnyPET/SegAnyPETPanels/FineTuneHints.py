@@ -2,7 +2,7 @@
 
 from slicer.i18n import tr as _
 
-from SegAnyPETPanels.BatchTable import duration
+from SegAnyPETPanels.Duration import duration
 
 SMALLEST_OFFSET_MM = 0.05  # shown as 0.0
 HALF_BELIEVED, MOSTLY_BELIEVED = 0.2, 0.6

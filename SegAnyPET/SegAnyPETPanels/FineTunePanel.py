@@ -1,12 +1,8 @@
 """The tab *Fine-tune*: a model learns from a site's own cases, in a process of its own while Slicer stays free."""
 
-from pathlib import Path
-
-import qt
 import slicer
 from slicer.i18n import tr as _
 
-from SegAnyPETPanels.ErrorDisplay import shownErrors
 from SegAnyPETPanels.FineTuneCard import cardText, isBetter, modelOf, picturePath, showPicture
 from SegAnyPETPanels.FineTuneCases import LIST_NAME
 from SegAnyPETPanels.FineTuneCohort import FineTuneCohort
@@ -14,13 +10,10 @@ from SegAnyPETPanels.FineTuneForm import FineTuneForm
 from SegAnyPETPanels.FineTuneHints import casesText, labelsText, runText
 from SegAnyPETPanels.FineTunePlot import FineTunePlot
 from SegAnyPETPanels.FineTuneRun import FineTuneRun
-from SegAnyPETPanels.PanelFiles import loadPanel, showIcon
-
-POLL_MS = 500
-BAR_STEPS = 1000
+from SegAnyPETPanels.RunPanel import RunPanel
 
 
-class FineTunePanel:
+class FineTunePanel(RunPanel):
     """Shows a run and passes on what the person wants of it."""
 
     def __init__(self, preferences, *, useModel):
@@ -30,89 +23,45 @@ class FineTunePanel:
             preferences: The user's `Preferences`.
             useModel: Called with the name of a model that is to be segmented with from now on.
         """
-        self._preferences, self._useModel = preferences, useModel
-        self.run, self.plot = FineTuneRun(), FineTunePlot()
-        self.state = None  # of the run, as last read
-        self._notice = None  # icon and text the person has to know, until the next thing is done
-        self._needsSetup = self._isShown = self._wantsCurves = False
-        self.widget, self.ui = loadPanel("FineTunePanel")
+        super().__init__("FineTunePanel", preferences, FineTuneRun())
+        self._useModel, self.plot, self._wantsCurves = useModel, FineTunePlot(), False
         self.form = FineTuneForm(self.ui, preferences, onChanged=self._changed)
         self.cohort = FineTuneCohort(self.ui, preferences, onChanged=self._casesChanged, onBusy=self._begun)
         self.cases = self.cohort.cases
         self._connect()
-        self._timer = qt.QTimer()
-        self._timer.setInterval(POLL_MS)
-        self._timer.connect("timeout()", self.tick)
-        self.ui.outPath.setCurrentPath(preferences.fineTuneFolder)
-        self.tick()
+        self._showFolder(preferences.fineTuneFolder)
 
     def _connect(self):
         ui = self.ui
-        ui.outPath.connect("currentPathChanged(QString)", self._folderChosen)
         ui.timeButton.connect("clicked()", self.measureTime)
         ui.startButton.connect("clicked()", self.start)
-        ui.pauseButton.connect("clicked()", self.pause)
         ui.stopButton.connect("clicked()", self.stop)
         ui.curvesButton.connect("clicked()", self.plot.openView)
         ui.useButton.connect("clicked()", self.useModel)
         ui.cardButton.connect("clicked()", self._showCard)
-        ui.folderButton.connect("clicked()", self._openFolder)
 
     # The panel's life
 
-    def enter(self):
-        """The module is shown."""
-        self._isShown = True
-        self._timer.start()
-        self.tick()
-
-    def exit(self):
-        """The module is left; a run goes on by itself, and what was begun is still waited for."""
-        self._isShown = False
-
     def close(self):
         """The module goes away; a run goes on without it."""
-        self._timer.stop()
+        super().close()
         self.cohort.stop()
         self.form.timing.stop()
         self.plot.remove()
-
-    def setNeedsSetup(self, needed):
-        """Whether packages are missing, so that nothing can be trained yet."""
-        self._needsSetup = needed
-        self.refresh()
 
     def listModels(self):
         """Look again which models are here: one was chosen, made, brought or deleted."""
         self.form.listModels()
 
-    def tick(self):
-        """See what the processes have done; called by a timer."""
+    @property
+    def _isWaiting(self):
+        return self.cohort.isBusy or self.form.timing.isRunning
+
+    def _takeNews(self):
         self.cohort.poll()
-        self.state = self.run.state()
-        for problem in (self.run.problem(), self.form.poll()):
-            if problem:
-                self._notice = ("Warning", problem)
-                self.state = self.run.state()
-        if self.state is not None and self._isShown:
-            self.plot.show(self.state.loss, self.state.dice)
-            if self._wantsCurves and self.plot.chartNode is not None:
-                self._wantsCurves = False
-                self.plot.openView()
-        if not (self._isShown or self.cohort.isBusy or self.form.timing.isRunning):
-            self._timer.stop()
-        self.refresh()
-
-    @property
-    def folder(self):
-        """Folder of the results; None while none was chosen."""
-        text = self.ui.outPath.currentPath.strip()
-        return Path(text) if text else None
-
-    @property
-    def isRunning(self):
-        """Whether a process works on the run."""
-        return self.state is not None and self.state.isAlive
+        problem = self.form.poll()
+        if problem:
+            self._notice = ("Warning", problem)
 
     # What the person does
 
@@ -144,18 +93,6 @@ class FineTunePanel:
             self.ui.outPath.addCurrentPathToHistory()
         self._begun()
 
-    def pause(self):
-        """Wait after this step, or go on."""
-        with self._shownErrors(_("The training could not be paused.")):
-            self.run.ask("run" if self.state.wish == "pause" else "pause")
-        self.tick()
-
-    def stop(self):
-        """End the training; the best weights so far are kept and compared."""
-        with self._shownErrors(_("The training could not be stopped.")):
-            self.run.ask("stop")
-        self.tick()
-
     def useModel(self):
         """Segment with the new model from now on."""
         card = self.run.card()
@@ -174,13 +111,6 @@ class FineTunePanel:
         card = self.run.card()
         showPicture(self.widget, picturePath(self.folder), str(card.get("name", "")))
 
-    def _openFolder(self):
-        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self.folder)))
-
-    def _begun(self):
-        self._timer.start()
-        self.tick()
-
     def _changed(self):
         self._notice = None
         self.refresh()
@@ -198,13 +128,11 @@ class FineTunePanel:
         self.plot.remove()
         self.tick()
 
-    def _shownErrors(self, message):
-        return shownErrors(message, also=(OSError,))
-
     # What the person sees
 
     def refresh(self):
         """Show everything as it is now."""
+        self._showCurves()
         card = self.run.card()
         isFree = not self.isRunning
         self.cohort.setEnabled(isFree)
@@ -213,14 +141,19 @@ class FineTunePanel:
         self._showButtons()
         self._showProgress()
         self._showResult(card if isFree else None)
-        picture, text = self._hint()
-        showIcon(self.ui.hintIcon, picture)
-        self.ui.hintLabel.setText(text)
+        self._showHint()
         labels = ""
         if self.state is not None:
             labels = labelsText(self.state.number("offset_mm"), self.state.number("belief"))
         self.ui.labelsLabel.setText(labels)
         self.ui.labelsLabel.setVisible(bool(labels))
+
+    def _showCurves(self):
+        if self.state is not None and self._isShown:
+            self.plot.show(self.state.loss, self.state.dice)
+            if self._wantsCurves and self.plot.chartNode is not None:
+                self._wantsCurves = False
+                self.plot.openView()
 
     def _missing(self):
         """What has still to be done before a training can start, in words."""
@@ -242,9 +175,13 @@ class FineTunePanel:
         canStart = not (isBusy or self._needsSetup) and (canGoOn or not (self._missing() or self.run.isTaken))
         ui.startButton.setEnabled(canStart)
         ui.startButton.setText(_("Go on") if canGoOn and not isRunning else _("Start"))
-        canAsk = isRunning and state.wish != "stop" and state.phase in ("checking", "training", "paused")
-        ui.pauseButton.setEnabled(canAsk)
-        ui.pauseButton.setText(_("Continue") if isRunning and state.wish == "pause" else _("Pause"))
+        canAsk = (
+            isRunning
+            and state is not None
+            and state.wish != "stop"
+            and state.phase in ("checking", "training", "paused")
+        )
+        self._showPause(canAsk)
         ui.stopButton.setEnabled(canAsk)
         ui.curvesButton.setEnabled(self.plot.chartNode is not None)
         isTiming = self.form.timing.isRunning
@@ -253,14 +190,11 @@ class FineTunePanel:
         ui.timeButton.setText(_("Cancel") if isTiming else _("How long?"))
 
     def _showProgress(self):
-        bar, state = self.ui.progressBar, self.state
+        state = self.state
         steps = state.number("steps") if state is not None else None
-        isEndless = self.cohort.isBusy or self.form.timing.isRunning or (self.isRunning and not steps)
-        isEndless = isEndless or (self.isRunning and state.phase == "comparing")
-        bar.setVisible(isEndless or bool(steps and not state.hasEnded))
-        bar.setRange(0, 0 if isEndless else BAR_STEPS)
-        if not isEndless and steps:
-            bar.setValue(int(BAR_STEPS * (state.number("step") or 0) / steps))
+        share = (state.number("step") or 0) / steps if steps and not state.hasEnded else None
+        hasNoEnd = self.isRunning and (not steps or state.phase == "comparing")
+        self._showBar(share, isEndless=self._isWaiting or hasNoEnd)
 
     def _showResult(self, card):
         ui = self.ui
@@ -272,7 +206,6 @@ class FineTunePanel:
             ui.cardButton.setEnabled(picturePath(self.folder) is not None)
 
     def _hint(self):
-        """The icon and the line that say what is going on, or what to do next."""
         if self.cohort.isBusy:
             return "Running", self.cohort.doing
         if self.form.timing.isRunning:

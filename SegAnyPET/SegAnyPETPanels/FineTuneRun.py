@@ -1,19 +1,15 @@
-"""The training as a process of its own: started, followed by its lines, asked to pause or end, never waited for.
-
-It belongs to nobody's window: closing Slicer does not end it, and opening the tab on its folder shows it again.
-"""
+"""The training of a folder, followed by the lines it writes."""
 
 import json
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from SegAnyPETPanels.DetachedProcess import DetachedRun, readJSON, reapEnded
+from SegAnyPETPanels.DetachedProcess import readJSON
 from SegAnyPETPanels.FineTuneCases import LIST_NAME
+from SegAnyPETPanels.FolderRun import FolderRun
 
 PLAN, CARD, PICTURE = "run.json", "card.json", "card.png"
 ENDS = ("done", "stopped", "failed")
-USUAL_ENDS = (0, 130)  # of the command: done, interrupted
 MOST_POINTS = 2000  # of a curve; from there on every second one goes
 READ_AT_ONCE = 1 << 20  # bytes in one look, so that a long file takes several
 LONGEST_CARD = 16 << 20
@@ -74,30 +70,10 @@ class TrainingState:
         return numberOf(self.line.get(name))
 
 
-class FineTuneRun:
+class FineTuneRun(FolderRun):
     """One run at a time: the one of a folder."""
 
-    def __init__(self):
-        """Know of no run yet."""
-        self._own, self.folder = DetachedRun(), None
-        self._forget()
-
-    @property
-    def isStarting(self):
-        """Whether the process we started lives; it may not have written anything yet."""
-        return self._own.isAlive
-
-    def look(self, folder):
-        """Look at the run of a folder, which may be of another day.
-
-        Args:
-            folder: Where its results are, or will be; None for nowhere.
-        """
-        folder = Path(folder) if folder else None
-        if folder != self.folder:
-            self.folder = folder
-            self._own.leave()
-            self._forget()
+    usualEnds = (0, 130)  # done, interrupted
 
     def start(self, folder, arguments, *, goesOn):
         """Start a run, or go on with it.
@@ -113,20 +89,14 @@ class FineTuneRun:
         """
         from SegAnyPETLib.finetune.run_progress import write_wish
 
-        self.look(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lookAndMake(folder)
         write_wish(self.folder, "run")
-        wanted = ["--resume"] if goesOn else arguments  # a run keeps the settings it was begun with
-        self._own.start(["finetune", *wanted, "--out", str(self.folder), "--quiet"])
+        self._launch("finetune", ["--resume"] if goesOn else arguments)  # a run keeps what it was begun with
 
-    def state(self):
-        """How the run is now, after reading what is new; None where the folder has no run."""
+    def _read(self):
         from SegAnyPETLib.finetune.heartbeat import is_beating
         from SegAnyPETLib.finetune.run_progress import read_wish
 
-        reapEnded()
-        if self.folder is None:
-            return None
         self._readOn()
         isAlive = self.isStarting or is_beating(self.folder)
         if not (self._line or isAlive):
@@ -145,10 +115,6 @@ class FineTuneRun:
         from SegAnyPETLib.finetune.run_progress import write_wish
 
         write_wish(self.folder, wish)
-
-    def problem(self):
-        """Why the process we started ended before it had done its work; told once, empty where it did not."""
-        return self._own.problem(usualEnds=USUAL_ENDS)
 
     def card(self):
         """What came of it; None while there is no card."""
