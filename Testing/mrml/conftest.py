@@ -36,3 +36,21 @@ def a_scene(monkeypatch):
 @pytest.fixture
 def rng():
     return np.random.default_rng(20260)
+
+
+@pytest.fixture
+def a_volume(a_scene, rng):
+    """A PET."""
+    from lesion_scene import a_pet
+
+    return a_pet(a_scene, rng)
+
+
+@pytest.fixture
+def a_desk(a_volume):
+    """An editor on that PET, with an engine that answers with spheres."""
+    from lesion_scene import Desk
+
+    desk = Desk(a_volume)
+    yield desk
+    desk.editor.close()

@@ -2,22 +2,10 @@ import numpy as np
 import pytest
 import slicer
 from fake_engine import FakeEngine
-from lesion_scene import SHAPE, Desk, a_pet
+from lesion_scene import SHAPE, Desk
 from mrml_nodes import add_segmentation
 
 from SegAnyPETLib.data.segment import LYMPH_NODE
-
-
-@pytest.fixture
-def a_volume(a_scene, rng):
-    return a_pet(a_scene, rng)
-
-
-@pytest.fixture
-def a_desk(a_volume):
-    desk = Desk(a_volume)
-    yield desk
-    desk.editor.close()
 
 
 @pytest.fixture

@@ -17,18 +17,6 @@ FIDUCIALS = "vtkMRMLMarkupsFiducialNode"
 
 
 @pytest.fixture
-def a_volume(a_scene, rng):
-    return a_pet(a_scene, rng)
-
-
-@pytest.fixture
-def a_desk(a_volume):
-    desk = Desk(a_volume)
-    yield desk
-    desk.editor.close()
-
-
-@pytest.fixture
 def a_scene_that_loads(a_scene):
     """A scene that can read a saved one: the application has its cache, for which a logic asks."""
     remote = slicer.vtkMRMLRemoteIOLogic()

@@ -1,16 +1,9 @@
 import numpy as np
 import pytest
 import slicer
-from lesion_scene import SHAPE, Desk, a_pet
+from lesion_scene import SHAPE
 
 from SegAnyPETLib.mrml import addSegment
-
-
-@pytest.fixture
-def a_desk(a_scene, rng):
-    desk = Desk(a_pet(a_scene, rng))
-    yield desk
-    desk.editor.close()
 
 
 @pytest.fixture

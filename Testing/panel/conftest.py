@@ -59,3 +59,11 @@ def a_batch(a_desk, tmp_path, monkeypatch):
     from batch_desk import BatchDesk
 
     return BatchDesk(a_desk, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def a_tuning(a_desk, tmp_path, monkeypatch):
+    """The tab Fine-tune with quick commands in place of the real ones."""
+    from finetune_desk import FineTuneDesk
+
+    return FineTuneDesk(a_desk, tmp_path, monkeypatch)
