@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,6 @@ from SegAnyPETLib.geometry import VoxelBox
 from SegAnyPETLib.session.packed_mask import PackedMask
 from SegAnyPETLib.session.prompts import Prompt
 from SegAnyPETLib.suv import SUVVolume
-from SegAnyPETLib.version import __version__
 from SegAnyPETLib.worker.answers import event_of, number_of
 from SegAnyPETLib.worker.child_process import ChildProcess, Ending, default_command
 from SegAnyPETLib.worker.conversation import Conversation
@@ -28,8 +26,9 @@ from SegAnyPETLib.worker.events import (
     PredictionRefused,
     UncertaintyReady,
 )
-from SegAnyPETLib.worker.frames import PROTOCOL, Frame
-from SegAnyPETLib.worker.messages import grid_to_fields, prompts_to_message, rounded, to_micrometre
+from SegAnyPETLib.worker.frames import Frame
+from SegAnyPETLib.worker.messages import rounded, to_micrometre
+from SegAnyPETLib.worker.questions import cancel_frame, forget_frame, hello_frame, image_frame, request_frame
 from SegAnyPETLib.worker.schedule import Schedule, Work
 from SegAnyPETLib.worker.shared_image import SharedImage
 
@@ -206,7 +205,7 @@ class EngineClient:
             self._given.pop(lesion, None)
             self._events = [event for event in self._events if getattr(event, "lesion", None) != lesion]
             if self._child is not None and self._is_ready:
-                self._child.send(Frame("forget", {"lesion": lesion}))
+                self._child.send(forget_frame(lesion))
             self._give_next()
 
     def cancel(self) -> None:
@@ -301,7 +300,7 @@ class EngineClient:
 
     def _tell_cancelled(self, child: ChildProcess) -> None:
         for work in self._schedule.take_cancelled():
-            child.send(Frame("cancel", {"request": work.number}))
+            child.send(cancel_frame(work))
 
     def _give_next(self) -> None:
         """Tell the child what to stop and what to do next."""
@@ -310,34 +309,26 @@ class EngineClient:
             return
         self._tell_cancelled(child)
         while (work := self._schedule.next_to_give()) is not None:
-            child.send(self._request_frame(work))
-
-    def _request_frame(self, work: Work) -> Frame:
-        fields = {"request": work.number}
-        if work.kind == "prepare":
-            return Frame("prepare", {**fields, "lps_mm": work.lps_mm})
-        prompts, payload = prompts_to_message(work.prompts or self._asked[work.lesion])
-        return Frame(work.kind, {**fields, "lesion": work.lesion, "prompts": prompts}, payload)
+            prompts = () if work.kind == "prepare" else work.prompts or self._asked[work.lesion]
+            child.send(request_frame(work, prompts))
 
     # What follows runs in threads of its own.
 
     def _image_frame(self, image: SharedImage) -> Frame | None:
         try:
-            name = image.fill()
+            return image_frame(image)
         except WorkerError as error:
             with self._lock:
                 if image is self._image:
                     self._image_failure = str(error)
                     self._refuse_all(error)
             return None
-        return Frame("image", {"memory": name, "grid": grid_to_fields(image.grid), "suv_kind": image.kind})
 
     def _watch(self, child: ChildProcess) -> None:
         following: ChildProcess | None = child
         while following is not None:
             child = following
-            hello = {"protocol": PROTOCOL, "version": __version__, "pid": os.getpid()}
-            child.send(Frame("hello", {**hello, "model": self._model, "device": self._device}))
+            child.send(hello_frame(self._model, self._device))
             conversation = Conversation(
                 ready=partial(self._child_is_ready, child),
                 moved=partial(self._child_moved, child),
