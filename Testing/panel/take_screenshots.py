@@ -202,6 +202,7 @@ def take_batch(desktop, folder, monkeypatch):
     desktop.press_button(panel.ui.startButton)
     desktop.wait_until(lambda: panel.state is not None and panel.state.ended >= 9, seconds=ANSWER_S)
     desktop.process(600)
+    panel._timer.stop()  # both pictures show the same moment, and a folder that is not here
     panel.ui.outPath.blockSignals(True)
     panel.ui.outPath.setCurrentPath("/data/Results/archive 2025")
     take_both(desktop, "batch")
