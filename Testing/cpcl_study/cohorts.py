@@ -1,15 +1,75 @@
-"""Cohorts of a site: careful cases, careless ones, and clean cases for the test that no training sees."""
+"""Sites whose labels are learned from: careful cases, careless ones, and clean cases for the test no training sees.
+
+A site has `noises` (how its careless labels may be wrong), `base()` (what the base model learned from),
+`cohort(seed, noise)` and `test(seed)`. Images and truths of a seed are the same for every noise; None leaves the
+careless labels clean.
+"""
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+from real_lesions import read_lesions
 from small_lesions import BASE, SITE, sample_lesion
 
 from SegAnyPETLib.finetune.crops import LabelledCrop
-from SegAnyPETLib.finetune.label_noise import add_label_noise
+from SegAnyPETLib.finetune.label_noise import LabelNoise, add_label_noise
 
 CAREFUL, CARELESS, TEST, BASE_CASES = 4, 24, 60, 300
-TEST_SEED, BASE_SEED = 900_001, 800_001
+REAL_CARELESS = 14  # with 4 careful ones; the other 12 of 30 are for the test
+TEST_SEED, BASE_SEED, SPLIT_SEED = 900_001, 800_001, 700_001
+
+
+def two_levels(**amounts):
+    """The first level of every kind at even places, the second at odd ones."""
+    return tuple(LabelNoise(kind.replace("_", " "), amount) for kind, both in amounts.items() for amount in both)
+
+
+class SyntheticSite:
+    """Lesions of another world than the base model knows."""
+
+    noises = two_levels(
+        dilated=(4.0, 8.0), eroded=(3.0, 5.0), threshold=(0.41, 0.6), shifted=(4.0, 8.0),
+        part_missing=(0.25, 0.5), random_size=(2.0, 4.0), ragged=(2.0, 4.0),
+    )  # fmt: skip
+
+    def base(self):
+        return Cohort(_lesions(BASE_SEED, BASE_CASES, BASE), [])
+
+    def cohort(self, seed, noise):
+        cases = _lesions(seed, CAREFUL + CARELESS, SITE)
+        return Cohort(cases[:CAREFUL], [_mislabelled(seed, crop, noise) for crop in cases[CAREFUL:]])
+
+    def test(self, _seed):
+        return _lesions(TEST_SEED, TEST, SITE)
+
+
+class RealSite:
+    """Real lesions, split anew by every seed; the base model knows the synthetic site's."""
+
+    noises = two_levels(
+        dilated=(8.0, 12.0), eroded=(6.0, 9.0), threshold=(0.41, 0.6), shifted=(8.0, 16.0),
+        part_missing=(0.25, 0.5), random_size=(4.0, 8.0), ragged=(4.0, 8.0),
+    )  # fmt: skip
+
+    def __init__(self, folder):
+        self._folder = folder
+
+    def base(self):
+        return Cohort(_lesions(BASE_SEED, BASE_CASES, SITE), [])
+
+    def cohort(self, seed, noise):
+        cases = self._split(seed)
+        careless = cases[CAREFUL : CAREFUL + REAL_CARELESS]
+        return Cohort(cases[:CAREFUL], [_mislabelled(seed, crop, noise) for crop in careless])
+
+    def test(self, seed):
+        return self._split(seed)[CAREFUL + REAL_CARELESS :]
+
+    def _split(self, seed):
+        lesions = _real_lesions(self._folder)
+        return [lesions[n] for n in np.random.default_rng([SPLIT_SEED, seed]).permutation(len(lesions))]
 
 
 class Cohort:
@@ -35,30 +95,18 @@ def turned(rng, crop):
     return LabelledCrop(suv * np.float32(rng.uniform(0.8, 1.25)), label, crop.spacing_mm, crop.case)
 
 
-def base_cohort():
-    """What the base model learned from."""
-    return Cohort([sample_lesion(np.random.default_rng([BASE_SEED, n]), BASE, case=n) for n in range(BASE_CASES)], [])
+def _lesions(seed, count, world):
+    return [sample_lesion(np.random.default_rng([seed, n]), world, case=n) for n in range(count)]
 
 
-def synthetic_site(seed, noise):
-    """A site's cohort; the same images and truths for every noise.
-
-    Args:
-        seed: Of the cohort.
-        noise: `LabelNoise` of the careless labels; None leaves them clean.
-    """
-    cases = [sample_lesion(np.random.default_rng([seed, n]), SITE, case=n) for n in range(CAREFUL + CARELESS)]
-    careless = [mislabelled(np.random.default_rng([seed, n, 1]), crop, noise) for n, crop in enumerate(cases[CAREFUL:])]
-    return Cohort(cases[:CAREFUL], careless)
+@lru_cache(maxsize=1)
+def _real_lesions(folder):
+    return read_lesions(folder)
 
 
-def mislabelled(rng, crop, noise):
+def _mislabelled(seed, crop, noise):
     if noise is None:
         return crop
+    rng = np.random.default_rng([seed, crop.case, 1])
     label = add_label_noise(rng, crop.label, crop.suv, noise=noise, spacing_kji_mm=crop.spacing_kji_mm)
     return LabelledCrop(crop.suv, label, crop.spacing_mm, crop.case)
-
-
-def synthetic_test():
-    """Clean lesions of the site's world."""
-    return [sample_lesion(np.random.default_rng([TEST_SEED, n]), SITE, case=n) for n in range(TEST)]

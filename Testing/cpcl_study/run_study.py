@@ -1,10 +1,12 @@
 """Does cross prompting confident learning help, and against which careless labels? One command:
 
     python Testing/cpcl_study/run_study.py --out study
+    python Testing/cpcl_study/run_study.py --out study_real --data FOLDER
 
-Arms: the base model as it is, careful labels alone (hq), all labels as they are (plain), CPCL, and all labels clean
-(the ceiling), on the same cohorts with the same steps, crops and seeds. Every finished run is a line of `runs.jsonl`;
-started again, the study goes on where it was stopped. `summarize_study.py` makes the table.
+The second one takes real cases, a folder each (see `real_lesions`). Arms: the base model as it is, careful labels alone
+(hq), all labels as they are (plain), CPCL, and all labels clean (the ceiling), on the same cohorts with the same steps,
+crops and seeds. Every finished run is a line of `runs.jsonl`; started again, the study goes on where it was stopped.
+`summarize_study.py` makes the table.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from cohorts import base_cohort, synthetic_site, synthetic_test
+from cohorts import RealSite, SyntheticSite
 from tiny_network import TinyNetwork
 
 from SegAnyPETLib.clicks import next_click
@@ -32,17 +34,10 @@ from SegAnyPETLib.finetune.prompt_sets import to_points
 
 CPU = torch.device("cpu")
 CLICKS = (1, 3)
-BASE = FineTuneConfig(method="hq", steps=1000, seed=1, learning_rate=2e-3, warm_up_steps=50, batch=8, max_clicks=3)
-SITE = FineTuneConfig(steps=160, learning_rate=1e-3, warm_up_steps=5, batch=4, max_clicks=3, average_decay=0.95)
-NOISES = (
-    LabelNoise("dilated", 4.0), LabelNoise("dilated", 8.0),
-    LabelNoise("eroded", 3.0), LabelNoise("eroded", 5.0),
-    LabelNoise("threshold", 0.41), LabelNoise("threshold", 0.6),
-    LabelNoise("shifted", 4.0), LabelNoise("shifted", 8.0),
-    LabelNoise("part missing", 0.25), LabelNoise("part missing", 0.5),
-    LabelNoise("random size", 2.0), LabelNoise("random size", 4.0),
-    LabelNoise("ragged", 2.0), LabelNoise("ragged", 4.0),
-)  # fmt: skip
+BASE_TRAINING = FineTuneConfig(
+    method="hq", steps=1000, seed=1, learning_rate=2e-3, warm_up_steps=50, batch=8, max_clicks=3
+)
+TUNING = FineTuneConfig(steps=160, learning_rate=1e-3, warm_up_steps=5, batch=4, max_clicks=3, average_decay=0.95)
 
 
 def evaluate(weights, crops):
@@ -66,59 +61,66 @@ def evaluate(weights, crops):
     return {f"dice_{count}": [round(float(dice), 5) for dice in dices] for count, dices in found.items()}
 
 
-def base_weights(out):
+def base_weights(out, site):
     """Of the base model, trained once."""
     path = out / "base.pt"
     if not path.exists():
         torch.manual_seed(1)
-        weights = train(start(TinyNetwork(), BASE), base_cohort(), BASE, device=CPU)
+        weights = train(start(TinyNetwork(), BASE_TRAINING), site.base(), BASE_TRAINING, device=CPU)
         torch.save(weights, path.with_suffix(".new"))
         path.with_suffix(".new").replace(path)
     return torch.load(path, weights_only=True)
 
 
-def planned(seeds, methods, noises):
+def planned(site, seeds, methods, kinds):
     """Every run: method, noise (None is clean) and seed. What does not depend on the noise is run once per seed.
 
     The first level of every kind comes first, in all seeds.
     """
-    runs = [("none", None, 0)]
+    noises = [noise for noise in site.noises if not kinds or noise.kind in kinds]
+    always = ("none", "hq", "plain", *(("cpcl",) if "cpcl" in methods else ()))
+    runs = []
     for level in (0, 1):
         for seed in seeds:
             if level == 0:
-                always = ("hq", "plain")
-                runs += [(each, None, seed) for each in ("hq", "plain", "cpcl") if each in (*methods, *always)]
-            chosen = [noise for noise in noises if NOISES.index(noise) % 2 == level]
+                runs += [(method, None, seed) for method in always]
+            chosen = [noise for noise in noises if site.noises.index(noise) % 2 == level]
             runs += [(method, noise, seed) for noise in chosen for method in methods]
     return runs
 
 
 def run(job):
     """One run, as a line of the file."""
-    out, method, noise, seed, cpcl = job
+    out, site, cpcl, (method, noise, seed) = job
     torch.set_num_threads(1)
     began = time.monotonic()
-    weights, facts = base_weights(out), {}
+    weights, facts = base_weights(out, site), {}
     if method != "none":
-        config = replace(SITE, method=method, seed=seed, cpcl=cpcl)
+        config = replace(TUNING, method=method, seed=seed, cpcl=cpcl)
         network = TinyNetwork()
         network.load_state_dict(weights)
         state = start(network, config)
-        weights = train(state, synthetic_site(seed, noise), config, device=CPU)
+        weights = train(state, site.cohort(seed, noise), config, device=CPU)
         facts = state.history[-1]
     line = {"method": method, "noise": None if noise is None else asdict(noise), "seed": seed, **facts}
-    line |= evaluate(weights, synthetic_test())
+    line |= evaluate(weights, site.test(seed))
     return {**line, "seconds": round(time.monotonic() - began, 1)}
 
 
+def key_of(method, noise, seed):
+    return method, None if noise is None else (noise.kind, noise.amount), seed
+
+
 def identity(line):
-    noise = line["noise"]
-    return line["method"], None if noise is None else (noise["kind"], noise["amount"]), line["seed"]
+    """The key of a finished run."""
+    noise = None if line["noise"] is None else LabelNoise(**line["noise"])
+    return key_of(line["method"], noise, line["seed"])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--data", type=Path, help="folder of real cases; synthetic ones where none is given")
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--methods", nargs="+", default=["plain", "cpcl"])
@@ -127,19 +129,15 @@ def main():
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    site = RealSite(options.data) if options.data else SyntheticSite()
     torch.set_num_threads(1)
-    base_weights(options.out)
+    base_weights(options.out, site)
     cpcl = CPCLConfig(**{name: float(value) for name, value in (text.split("=") for text in options.set)})
     file = options.out / "runs.jsonl"
     done = {identity(json.loads(line)) for line in file.read_text().splitlines()} if file.exists() else set()
-    noises = [noise for noise in NOISES if not options.noise or noise.kind in options.noise]
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    jobs = [(options.out, *each, cpcl) for each in planned(seeds, options.methods, noises)]
-    jobs = [
-        job
-        for job in jobs
-        if identity({"method": job[1], "noise": job[2] and asdict(job[2]), "seed": job[3]}) not in done
-    ]
+    runs = planned(site, seeds, options.methods, options.noise)
+    jobs = [(options.out, site, cpcl, each) for each in runs if key_of(*each) not in done]
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool, file.open("a") as stream:
         for number, line in enumerate(pool.imap_unordered(run, jobs), 1):
             stream.write(json.dumps(line) + "\n")
