@@ -60,7 +60,7 @@ class CPCLConfig:
     disagreement_scale: float = 0.15
     looks_remembered: int = 40
     fewest_cases: int = 3
-    standard_errors: float = 1.0
+    standard_errors: float = 0.5
     least_overlap: float = 0.3
     largest_volume_ratio: float = 3.0
     consistency: float = 0.1

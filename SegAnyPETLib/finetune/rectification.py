@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, stats
 
 from SegAnyPETLib.finetune.config import CPCLConfig
 from SegAnyPETLib.finetune.ensemble import Ensemble
@@ -59,16 +59,16 @@ def label_offset_mm(
 ) -> float | None:
     """By how much the label's border lies outside the teacher's, in mm; None where either has no border.
 
-    The mean of the label's signed distance over the voxels on both sides of the teacher's border, less the same of the
-    teacher's own, so that equal masks have an offset of 0. Each voxel counts at most `limit_mm`: a missing part is no
-    offset.
+    The label's signed distance in the voxels on both sides of the teacher's border, less the teacher's own, so that
+    equal masks have an offset of 0; of these differences the mean of the middle half (the interquartile mean), since a
+    leak of the teacher or a missing part of the label is no offset. Each voxel counts at most `limit_mm`.
     """
     if not has_border(label) or not has_border(teacher):
         return None
     at = border_voxels(teacher)
     theirs = signed_distance_mm(label, spacing_kji_mm=spacing_kji_mm)[at]
     own = signed_distance_mm(teacher, spacing_kji_mm=spacing_kji_mm)[at]
-    return float(np.clip(theirs - own, -limit_mm, limit_mm).mean())
+    return float(stats.trim_mean(np.clip(theirs - own, -limit_mm, limit_mm), 0.25))
 
 
 def is_comparable(label: NDArray[np.bool_], teacher: NDArray[np.bool_], config: CPCLConfig) -> bool:

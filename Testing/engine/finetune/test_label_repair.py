@@ -79,6 +79,18 @@ def test_the_offset_of_labels_that_were_moved_is_found(bias_mm):
     assert label_offset_mm(truth, truth, spacing_kji_mm=SPACING, limit_mm=12.0) == 0
 
 
+def test_a_leak_of_the_teacher_is_no_offset():
+    truth = ball(26.0)
+    leak = np.zeros_like(truth)
+    leak[12:18, 10:16, :4] = True  # an arm from the ball to the end of the image, a fifth of the border
+    teacher = truth | leak
+    differences = signed_distance_mm(truth, spacing_kji_mm=SPACING) - signed_distance_mm(
+        teacher, spacing_kji_mm=SPACING
+    )
+    assert differences[leak & ~truth].mean() < -3  # which the mean over the border would take for one
+    assert label_offset_mm(truth, teacher, spacing_kji_mm=SPACING, limit_mm=12.0) == pytest.approx(0, abs=0.1)
+
+
 @pytest.mark.parametrize("bias_mm", [-8.0, -4.0, 4.0, 8.0])
 def test_repair_takes_away_most_of_a_cohorts_error(bias_mm):
     truth, label = ball(26.0), ball(26.0 + bias_mm)
