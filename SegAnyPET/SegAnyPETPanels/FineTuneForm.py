@@ -54,7 +54,7 @@ class FineTuneForm:
             onChanged: Called after something was changed.
         """
         self._ui, self._preferences, self._onChanged = ui, preferences, onChanged
-        self._models, self._seconds = ModelChoice(ui.baseSelector, accepts=canLearn), {}
+        self._models, self._seconds = ModelChoice(ui.baseSelector), {}
         self.timing, self._scratch = JSONCommand(), None
         ui.outPath.filters = ctk.ctkPathLineEdit.Dirs
         for name in METHODS:

@@ -4,14 +4,9 @@
 class ModelChoice:
     """A QComboBox of models; what is chosen stays chosen while the models are listed anew."""
 
-    def __init__(self, selector, *, accepts=lambda _model: True):
-        """Take over a list.
-
-        Args:
-            selector: A QComboBox.
-            accepts: Called with an `InstalledModel`; says whether it can be chosen here.
-        """
-        self._selector, self._accepts = selector, accepts
+    def __init__(self, selector):
+        """Take over a list, a QComboBox."""
+        self._selector = selector
         self._names = ()
 
     @property
@@ -29,7 +24,7 @@ class ModelChoice:
         """
         from SegAnyPETLib.model import list_models
 
-        models = [model.spec for model in list_models() if model.origin != "absent" and self._accepts(model)]
+        models = [model.spec for model in list_models() if model.origin != "absent"]
         entries = [*before, *((spec.name, f"{spec.name}: {spec.title}") for spec in models)]
         self._names = tuple(name for name, _text in entries)
         blocked = self._selector.blockSignals(True)

@@ -35,7 +35,7 @@ class PromptableNetwork(Protocol):
     """What is trained; `model.lite.LiteNetwork` is one."""
 
     def encode(self, volume: Tensor) -> Any:  # whatever `decode` wants
-        """Features of ln(1 + SUV) (B, 1, D, H, W)."""
+        """Features of crops (B, 1, D, H, W), their intensities as in a session."""
 
     def decode(
         self, embedding: Any, *, points: tuple[Tensor, Tensor] | None, mask_logits: Tensor | None

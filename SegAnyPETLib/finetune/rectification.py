@@ -13,16 +13,18 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, stats
+from scipy import stats
 
 from SegAnyPETLib.finetune.config import CPCLConfig
 from SegAnyPETLib.finetune.ensemble import Ensemble
 from SegAnyPETLib.finetune.signed_distance import (
     Spacing,
+    around,
     border_voxels,
     has_border,
     moved_share,
     signed_distance_mm,
+    within_mm,
 )
 
 Verdict = Literal["used", "doubtful", "left out"]
@@ -65,6 +67,8 @@ def label_offset_mm(
     """
     if not has_border(label) or not has_border(teacher):
         return None
+    box = around(label | teacher, reach_mm=0.0, spacing_kji_mm=spacing_kji_mm)
+    label, teacher = label[box], teacher[box]
     at = border_voxels(teacher)
     theirs = signed_distance_mm(label, spacing_kji_mm=spacing_kji_mm)[at]
     own = signed_distance_mm(teacher, spacing_kji_mm=spacing_kji_mm)[at]
@@ -92,7 +96,7 @@ def belief_in_disagreement(disagreement: float, config: CPCLConfig) -> float:
 def disagreement(label: NDArray[np.bool_], ensemble: Ensemble, *, spacing_kji_mm: Spacing, config: CPCLConfig) -> float:
     """Voxels near the label of which the ensemble is sure and which the label has otherwise, over the label's size."""
     sure = ensemble.total_bits < config.sure_below_bits
-    near = _near(label | (ensemble.mean > 0.5), spacing_kji_mm, config)
+    near = within_mm(label | (ensemble.mean > 0.5), reach_mm=config.near_mm, spacing_kji_mm=spacing_kji_mm)
     wrong = sure & near & (label != (ensemble.mean > 0.5))
     return float(wrong.sum() / max(int(label.sum()), int((ensemble.mean > 0.5).sum()), 1))
 
@@ -122,7 +126,7 @@ def rectify(
         moved = label.astype(np.float32)
     contradicted = disagreement(moved > 0.5, ensemble, spacing_kji_mm=spacing_kji_mm, config=config)
     trust = belief_in_disagreement(contradicted - usual_disagreement, config)
-    near = _near(label | teacher, spacing_kji_mm, config)
+    near = within_mm(label | teacher, reach_mm=config.near_mm, spacing_kji_mm=spacing_kji_mm)
     sure = (ensemble.total_bits < config.sure_below_bits) & near
     answered = np.where(sure, teacher, ensemble.mean)
     share = np.where(near, (1 - trust) * moved + trust * answered, moved).astype(np.float32)
@@ -196,9 +200,3 @@ def _verdict(
     if not 1 / config.largest_volume_ratio <= ratio <= config.largest_volume_ratio:
         return "doubtful", weight * np.float32(DOUBTFUL_WEIGHT)
     return "used", weight
-
-
-def _near(mask: NDArray[np.bool_], spacing: Spacing, config: CPCLConfig) -> NDArray[np.bool_]:
-    if not mask.any():
-        return mask
-    return np.asarray(ndimage.distance_transform_edt(~mask, sampling=spacing) <= config.near_mm)
