@@ -1,13 +1,14 @@
 """Sites whose labels are learned from: careful cases, careless ones, and clean cases for the test no training sees.
 
-A site has `noises` (how its careless labels may be wrong), `base()` (what the base model learned from),
-`cohort(seed, noise)` and `test(seed)`. Images and truths of a seed are the same for every noise; None leaves the
-careless labels clean.
+A site has `noises` (how its careless labels may be wrong), `base()` (what the base model learned from), `base_file`
+(that model, where it is stored), `cohort(seed, noise)` and `test(seed)`. Images and truths of a seed are the same for every
+noise; None leaves the careless labels clean.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from real_lesions import read_lesions
@@ -29,6 +30,7 @@ def two_levels(**amounts):
 class SyntheticSite:
     """Lesions of another world than the base model knows."""
 
+    base_file = Path(__file__).with_name("base.safetensors")
     noises = two_levels(
         dilated=(4.0, 8.0), eroded=(3.0, 5.0), threshold=(0.41, 0.6), shifted=(4.0, 8.0),
         part_missing=(0.25, 0.5), random_size=(2.0, 4.0), ragged=(2.0, 4.0),
@@ -48,6 +50,7 @@ class SyntheticSite:
 class RealSite:
     """Real lesions, split anew by every seed; the base model knows the synthetic site's."""
 
+    base_file = None
     noises = two_levels(
         dilated=(8.0, 12.0), eroded=(6.0, 9.0), threshold=(0.41, 0.6), shifted=(8.0, 16.0),
         part_missing=(0.25, 0.5), random_size=(4.0, 8.0), ragged=(4.0, 8.0),

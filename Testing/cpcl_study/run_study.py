@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from cohorts import RealSite, SyntheticSite
+from safetensors.torch import load_file, save_file
 from tiny_network import TinyNetwork
 
 from SegAnyPETLib.clicks import next_click
@@ -63,13 +64,13 @@ def evaluate(weights, crops):
 
 def base_weights(out, site):
     """Of the base model, trained once."""
-    path = out / "base.pt"
+    path = site.base_file or out / "base.safetensors"
     if not path.exists():
         torch.manual_seed(1)
         weights = train(start(TinyNetwork(), BASE_TRAINING), site.base(), BASE_TRAINING, device=CPU)
-        torch.save(weights, path.with_suffix(".new"))
+        save_file(weights, path.with_suffix(".new"))
         path.with_suffix(".new").replace(path)
-    return torch.load(path, weights_only=True)
+    return load_file(path)
 
 
 def planned(site, seeds, methods, kinds):
@@ -91,12 +92,12 @@ def planned(site, seeds, methods, kinds):
 
 def run(job):
     """One run, as a line of the file."""
-    out, site, cpcl, (method, noise, seed) = job
+    out, site, config, (method, noise, seed) = job
     torch.set_num_threads(1)
     began = time.monotonic()
     weights, facts = base_weights(out, site), {}
     if method != "none":
-        config = replace(TUNING, method=method, seed=seed, cpcl=cpcl)
+        config = replace(config, method=method, seed=seed)
         network = TinyNetwork()
         network.load_state_dict(weights)
         state = start(network, config)
@@ -132,12 +133,13 @@ def main():
     site = RealSite(options.data) if options.data else SyntheticSite()
     torch.set_num_threads(1)
     base_weights(options.out, site)
-    cpcl = CPCLConfig(**{name: float(value) for name, value in (text.split("=") for text in options.set)})
+    changes = {name: float(value) for name, value in (text.split("=") for text in options.set)}
+    config = replace(TUNING, cpcl=CPCLConfig(**changes))
     file = options.out / "runs.jsonl"
     done = {identity(json.loads(line)) for line in file.read_text().splitlines()} if file.exists() else set()
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     runs = planned(site, seeds, options.methods, options.noise)
-    jobs = [(options.out, site, cpcl, each) for each in runs if key_of(*each) not in done]
+    jobs = [(options.out, site, config, each) for each in runs if key_of(*each) not in done]
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool, file.open("a") as stream:
         for number, line in enumerate(pool.imap_unordered(run, jobs), 1):
             stream.write(json.dumps(line) + "\n")
