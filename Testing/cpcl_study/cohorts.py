@@ -1,8 +1,8 @@
 """Sites whose labels are learned from: careful cases, careless ones, and clean cases for the test no training sees.
 
 A site has `noises` (how its careless labels may be wrong), `base()` (what the base model learned from), `base_file`
-(that model, where it is stored), `cohort(seed, noise)` and `test(seed)`. Images and truths of a seed are the same for every
-noise; None leaves the careless labels clean.
+(that model, where it is stored), `cohort(seed, noise)` and `test(seed)`. Images and truths of a seed are the same for
+every noise; None leaves the careless labels clean.
 """
 
 from __future__ import annotations
