@@ -38,10 +38,12 @@ class FineTunePlot:
         elif state == self._shown:
             return
         self._shown = state
-        fill(self._nodes["lossTable"], {STEP: loss.steps, "loss": loss.values, "smoothed": smoothed(loss.values)})
+        means = smoothed(loss.values)
+        fill(self._nodes["lossTable"], {STEP: loss.steps, "loss": loss.values, "smoothed": means})
         fill(self._nodes["diceTable"], {STEP: dice.steps, "dice": dice.values})
-        # Room above the curves for the legend, which the plot view puts there.
-        self._nodes["chart"].SetYAxisRange(0.0, ROOM * max([1.0, *loss.values]))
+        # Room above the curves for the legend, which the plot view puts there; a few steps may lie above, or one of
+        # them would press the curves together.
+        self._nodes["chart"].SetYAxisRange(0.0, ROOM * max([1.0, *means]))
         for name, curve in (("loss", loss), ("smoothed", loss), ("dice", dice)):
             if len(curve.steps) >= FEWEST_POINTS:
                 self._addToChart(self._nodes[name])
