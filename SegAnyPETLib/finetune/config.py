@@ -39,8 +39,9 @@ class CPCLConfig:
         least_overlap: Dice of label and ensemble below which a case is left out and listed.
         largest_volume_ratio: Of repaired and given label; beyond it the case counts a quarter.
         consistency: Weight of the squared difference between the student's answer and the ensemble.
-        warm_up_share: Share of the steps that learn from careful labels alone.
-        ramp_share: Share of the steps in which the careless ones come in after that.
+        warm_up_share: Share of the steps in which careless labels are learned as they are. Both kinds must have been
+            learned alike before they are compared, or what a network does to new cases looks like an offset.
+        ramp_share: Share of the steps in which repairs come to be believed after that.
         teacher_decay: Of the averaged weights that repair labels (mean teacher: Tarvainen and Valpola 2017).
 
     Source:
@@ -64,8 +65,8 @@ class CPCLConfig:
     least_overlap: float = 0.3
     largest_volume_ratio: float = 3.0
     consistency: float = 0.1
-    warm_up_share: float = 0.1
-    ramp_share: float = 0.15
+    warm_up_share: float = 0.2
+    ramp_share: float = 0.1
     teacher_decay: float = 0.98
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -149,10 +149,11 @@ def repair_labels(
     key: Key,
     config: CPCLConfig,
     device: torch.device,
+    share: float = 1.0,
     pieces: Pieces | None = None,
     processes: Processes = ALONE,
 ) -> Repaired:
-    """Note how far both kinds of labels are off the teacher, and repair the careless ones.
+    """Note how far both kinds of labels are off the teacher, and repair the careless ones; believe that in a share.
 
     Where several processes train, each asks about its part of the crops, all note what all found, and each repairs its
     own part.
@@ -176,13 +177,13 @@ def repair_labels(
     for n, ensemble in ensembles.items():
         found[n] = _difference(crops[n], ensemble, config)
     found = processes.together(found, numbers)
-    for n, (offset, share) in enumerate(found.tolist()):
+    for n, (offset, contradicted) in enumerate(found.tolist()):
         if crops[n].case != SYNTHETIC_CASE:  # made-up lesions are no measure for how a site's people draw
             cohort.add(
                 crops[n].case,
                 is_careful=n < len(careful),
                 offset_mm=None if np.isnan(offset) else offset,
-                disagreement=share,
+                disagreement=contradicted,
             )
     kept = [len(careful) + n for n in own]
     labels = [
@@ -196,6 +197,7 @@ def repair_labels(
         )
         for n in kept
     ]
+    labels = [replace(label, belief=share * label.belief) for label in labels]
     return Repaired(labels, [ensembles[n] for n in kept], own.start)
 
 

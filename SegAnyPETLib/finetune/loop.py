@@ -185,7 +185,7 @@ def _draw(
     if config.method == "hq":
         return source.careful(rng, count), []
     careful, careless = source.careful(rng, count - count // 2), source.careless(rng, count // 2)
-    return (careful, careless) if config.method == "cpcl" else (careful + careless, [])
+    return (careful, careless) if _repair_share(config, step) > 0 else (careful + careless, [])
 
 
 def _repair(
@@ -196,12 +196,9 @@ def _repair(
     step: int,
     where: _Where,
 ) -> tuple[Repaired | None, dict[str, float]]:
-    """The careless labels of this process, repaired; None where they do not count (yet)."""
-    if config.method != "cpcl":
+    """The careless labels of this process, repaired; None where they are learned as they are (yet)."""
+    if not careless or state.teacher is None:
         return None, {}
-    share = _careless_share(config, step)
-    if share == 0 or state.teacher is None:
-        return None, {"careless_share": 0.0}
     teacher: Any = state.teacher  # an `nn.Module` with the members of `PromptableNetwork`
     with where.precision:
         repaired = repair_labels(
@@ -211,6 +208,7 @@ def _repair(
             state.cohort,
             key=(config.seed, step, 1, 2),
             config=config.cpcl,
+            share=_repair_share(config, step),
             device=where.device,
             pieces=state.pieces,
             processes=where.processes,
@@ -219,8 +217,7 @@ def _repair(
     said = np.zeros((len(careless), 3))
     said[list(own)] = [(label.belief, label.changed, label.verdict == "left out") for label in repaired.labels]
     means = [float(np.mean(column)) for column in where.processes.together(said, own).T.copy()]
-    facts = {"careless_share": share, "offset_mm": state.cohort.mm}
-    return repaired, facts | dict(zip(("belief", "changed", "left_out"), means, strict=True))
+    return repaired, {"offset_mm": state.cohort.mm} | dict(zip(("belief", "changed", "left_out"), means, strict=True))
 
 
 def _gradients(
@@ -234,13 +231,12 @@ def _gradients(
 ) -> float:
     """Leave the gradients of this process's crops in the parameters, and return its part of the loss.
 
-    The loss is the mean over the taught crops of all processes, and of the careless ones in their share, so that the
-    parts of the processes and the pieces add up.
+    The loss is the mean of the taught crops of all processes, and of the careless ones, where they are apart, as much
+    again; so the parts of the processes and the pieces add up.
     """
     network: Any = state.network
     key, clicks, device = (config.seed, step, 1), config.max_clicks, where.device
     own, own_careless = where.processes.part(len(taught)), where.processes.part(len(careless) if repaired else 0)
-    share = _careless_share(config, step) if repaired else 0.0
     state.optimizer.zero_grad(set_to_none=True)
     total = 0.0
     for piece, careless_piece in state.pieces.of_both(len(own), len(own_careless)):
@@ -256,15 +252,18 @@ def _gradients(
                 crops, labels = [careless[own_careless[n]] for n in careless_piece], repaired.piece(careless_piece)
                 embedding = network.encode(to_volumes(crops, device))
                 losses = repaired_loss(network, embedding, crops, labels, key=(*key, 3), config=config, device=device)
-                loss = loss + share * (losses.sum() / len(careless))
-        loss = loss / (1 + share)
+                loss = loss + losses.sum() / len(careless)
+        loss = loss / (2 if repaired else 1)
         state.scaler.scale(loss).backward()
         total += loss.item()
     return total
 
 
-def _careless_share(config: FineTuneConfig, step: int) -> float:
+def _repair_share(config: FineTuneConfig, step: int) -> float:
+    """How far repairs are believed in a step; 0 where nothing is repaired (yet)."""
     cpcl = config.cpcl
+    if config.method != "cpcl":
+        return 0.0
     return ramp(step, steps=config.steps, warm_up_share=cpcl.warm_up_share, ramp_share=cpcl.ramp_share)
 
 

@@ -53,7 +53,7 @@ def consistency(logits: Tensor, ensemble_probability: Tensor) -> Tensor:
 
 
 def ramp(step: int, *, steps: int, warm_up_share: float, ramp_share: float) -> float:
-    """Weight of the careless cases: 0 in the warm-up, then exp(-5 (1 - t)^2) from e^-5 to 1.
+    """How far repairs are believed: 0 in the warm-up, then exp(-5 (1 - t)^2) from e^-5 to 1.
 
     Source:
         Laine and Aila 2017, temporal ensembling, arXiv:1610.02242.

@@ -147,8 +147,8 @@ def choose_preset(
 def estimate_seconds(network: nn.Module, source: CropSource, config: FineTuneConfig, *, device: torch.device) -> float:
     """How long the steps of a run take here, measured on a few of them; validations come on top.
 
-    Careless cases come in late and cost more, so steps from before and after that are measured; of the large network
-    on a CPU steps with fewer crops, which follow each other there. The network is copied and stays as it is.
+    Repairs begin late and cost more, so steps from before and after that are measured; of the large network on a CPU
+    steps with fewer crops, which follow each other there. The network is copied and stays as it is.
 
     Args:
         network: As it was loaded, not prepared yet.
@@ -166,9 +166,9 @@ def estimate_seconds(network: nn.Module, source: CropSource, config: FineTuneCon
     early = times * _seconds_per_step(state, source, config, device, first=0)
     if config.method != "cpcl":
         return early * config.steps
-    alone = min(config.steps, round(config.cpcl.warm_up_share * config.steps))
-    late = times * _seconds_per_step(state, source, config, device, first=alone)
-    return early * alone + late * (config.steps - alone)
+    before = min(config.steps, round(config.cpcl.warm_up_share * config.steps))
+    late = times * _seconds_per_step(state, source, config, device, first=before)
+    return early * before + late * (config.steps - before)
 
 
 def is_slow_without_gpu(architecture: str, device: torch.device) -> bool:
