@@ -49,7 +49,8 @@ def compared(first, second, measure, rng):
     by_seed = differences.mean(axis=1)
     low, high = interval(differences, rng)
     p = stats.ttest_1samp(by_seed, 0).pvalue if len(by_seed) > 1 else float("nan")
-    return f"{by_seed.mean():+.3f} [{low:+.3f}, {high:+.3f}] p={p:.3f} {int((by_seed > 0).sum())}/{len(by_seed)}"
+    chance = "p<0.001" if p < 0.001 else f"p={p:.3f}"
+    return f"{by_seed.mean():+.3f} [{low:+.3f}, {high:+.3f}] {chance} {int((by_seed > 0).sum())}/{len(by_seed)}"
 
 
 def main():
