@@ -163,7 +163,7 @@ def test_a_run_goes_to_its_card_holds_what_changed_and_is_resumed_bit_for_bit(
     assert exported.stat().st_size < weights.stat().st_size
     assert main(["models", "import", str(exported), "--name", "theirs"]) == 0
 
-    def interrupted(folder, *, on_pause):
+    def interrupted(folder, **_):
         if json.loads((folder / "progress.jsonl").read_text().splitlines()[-1])["step"] == 2:
             raise KeyboardInterrupt
         return False
