@@ -63,7 +63,8 @@ def label_offset_mm(
 
     The label's signed distance in the voxels on both sides of the teacher's border, less the teacher's own, so that
     equal masks have an offset of 0; of these differences the mean of the middle half (the interquartile mean), since a
-    leak of the teacher or a missing part of the label is no offset. Each voxel counts at most `limit_mm`.
+    leak of the teacher or a missing part of the label is no offset. Each voxel counts at most `limit_mm`. Offsets well
+    below a voxel come out too small: most voxels of the border are then the same in both.
     """
     if not has_border(label) or not has_border(teacher):
         return None
