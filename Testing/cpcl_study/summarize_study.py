@@ -60,9 +60,10 @@ def main():
     options = parser.parse_args()
     found, rng, measure = read(options.runs), np.random.default_rng(1), f"dice_{options.clicks}"
 
-    def mean(method, noise):
-        runs = found.get((method, noise))
-        return f"{np.mean([run[measure] for run in runs.values()]):.3f}" if runs else "-"
+    def mean(method, noise, like=None):
+        runs = found.get((method, noise), {})
+        values = [run[measure] for seed, run in runs.items() if like is None or seed in found.get(like, {})]
+        return f"{np.mean(values):.3f}" if values else "-"
 
     sys.stdout.write(
         f"base {mean('none', 'clean')}, careful labels alone {mean('hq', 'clean')}, all labels clean "
@@ -73,7 +74,7 @@ def main():
         if ("cpcl", noise) not in found:
             continue
         ours = found["cpcl", noise]
-        cells = [noise, mean("plain", noise), mean("cpcl", noise)]
+        cells = [noise, mean("plain", noise, like=("cpcl", noise)), mean("cpcl", noise, like=("plain", noise))]
         for method, of in (("plain", noise), ("hq", "clean")):
             cells.append(compared(ours, found[method, of], measure, rng) if (method, of) in found else "-")
         sys.stdout.write("| " + " | ".join(cells) + " |\n")
