@@ -3,12 +3,13 @@
 It belongs to nobody's window: closing Slicer does not end it, and looking at its folder finds it again.
 """
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from SegAnyPETPanels.DetachedProcess import DetachedRun, reapEnded
 
 
-class FolderRun:
+class FolderRun(ABC):
     """One run at a time: the one of a folder; what stands in the folder is known to whoever derives."""
 
     usualEnds = (0,)  # exit codes of the command that are no problem
@@ -40,6 +41,7 @@ class FolderRun:
         reapEnded()
         return None if self.folder is None else self._read()
 
+    @abstractmethod
     def ask(self, wish):
         """Ask the run to go on, to pause or to stop.
 
@@ -49,7 +51,6 @@ class FolderRun:
         Raises:
             OutputError: The wish cannot be written.
         """
-        raise NotImplementedError
 
     def problem(self):
         """Why the process we started ended before it had done its work; told once, empty where it did not."""
@@ -64,10 +65,10 @@ class FolderRun:
         """Start a command of ours, which works on the folder."""
         self._own.start([command, *arguments, "--out", str(self.folder), "--quiet"])
 
+    @abstractmethod
     def _read(self):
         """The state of the folder's run."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _forget(self):
         """Drop what was read of the run before."""
-        raise NotImplementedError

@@ -1,5 +1,6 @@
 """A tab around a long run: it follows the run of a folder, asks it to pause or stop, and survives without it."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 import qt
@@ -12,7 +13,7 @@ POLL_MS = 500
 BAR_STEPS = 1000
 
 
-class RunPanel:
+class RunPanel(ABC):
     """What the tabs with a run have in common; what is computed and shown is said by whoever derives."""
 
     def __init__(self, form, preferences, run):
@@ -133,23 +134,23 @@ class RunPanel:
 
     # What is different in each tab
 
+    @abstractmethod
     def refresh(self):
         """Show everything as it is now."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def _isWaiting(self):
         """Whether something besides the run was begun whose end is waited for."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _takeNews(self):
         """Take what has ended since the last look, besides the run."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _folderChosen(self, _path):
         """Show the run of another folder."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _hint(self):
         """The icon and the line that say what is going on, or what to do next."""
-        raise NotImplementedError

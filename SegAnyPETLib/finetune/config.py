@@ -29,6 +29,8 @@ class CPCLConfig:
         near_mm: The ensemble is asked only this far around label and answer; elsewhere the label stays.
         smallest_voxels: A repaired label with fewer voxels is not taken.
         offset_limit_mm: Most that one voxel counts for the offset.
+        offset_cut_share: Share of the border's voxels that do not count for it, at either end: one quarter leaves the
+            interquartile mean, for which a leak of the teacher or a missing part is no offset.
         offset_dead_zone_mm: Offsets below this are taken for chance.
         offset_scale_mm: Beyond the dead zone, where belief reaches 63 %.
         disagreement_dead_zone: Share of a label's size that may be contradicted before the case is repaired.
@@ -55,6 +57,7 @@ class CPCLConfig:
     near_mm: float = 20.0
     smallest_voxels: int = 4
     offset_limit_mm: float = 12.0
+    offset_cut_share: float = 0.25
     offset_dead_zone_mm: float = 0.5
     offset_scale_mm: float = 1.0
     disagreement_dead_zone: float = 0.15

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,12 +19,10 @@ if TYPE_CHECKING:
     from SegAnyPETLib.finetune.cohort.manifest import CohortEntry, Manifest
     from SegAnyPETLib.finetune.config import Method
     from SegAnyPETLib.finetune.presets import PresetName
-    from SegAnyPETLib.session.protocols import SegmentationModel
 
 MOST_OPENED = 4  # cases of either quality: what a step costs does not depend on which cases there are
 MEASURED: PresetName = "quick"  # the others have other numbers of steps and crops, of the same cost
 LESIONS_PER_CASE = 2.0  # to be judged, as long as nobody has counted
-SECONDS_PER_JUDGED = 2.0  # of one lesion with `lite`, all clicks; the run itself measures it
 
 
 def estimate_presets(manifest: Manifest, *, base: str, method: Method, device: str) -> dict[PresetName, float]:
@@ -44,6 +41,7 @@ def estimate_presets(manifest: Manifest, *, base: str, method: Method, device: s
     from SegAnyPETLib.finetune.cohort.cases import load_case
     from SegAnyPETLib.finetune.cohort.cohort_crops import CohortCrops
     from SegAnyPETLib.finetune.cohort.crop_kind import CropKind
+    from SegAnyPETLib.finetune.judging_time import SECONDS_PER_JUDGED, count_judged, judging_seconds_per_lesion
     from SegAnyPETLib.finetune.presets import PRESETS, choose_preset, estimate_seconds
     from SegAnyPETLib.finetune.site_run import judged_model
     from SegAnyPETLib.model import load_model
@@ -65,12 +63,12 @@ def estimate_presets(manifest: Manifest, *, base: str, method: Method, device: s
     measured = configs[MEASURED]
     source = CohortCrops(cases, replay_share=measured.replay_share, kind=CropKind.of(model.spec))
     per_crop = estimate_seconds(model.network, source, measured, device=place) / (measured.steps * measured.batch)
-    judged, per_lesion = len(manifest.of_split("validation")), SECONDS_PER_JUDGED
+    lesions, per_lesion = LESIONS_PER_CASE * len(manifest.of_split("validation")), SECONDS_PER_JUDGED
     if model.spec.architecture != "lite":
         per_lesion = judging_seconds_per_lesion(judged_model(model, device=place))
     return {
         name: per_crop * config.steps * config.batch
-        + per_lesion * count_judged(judged, config.steps / config.validate_every if config.validate_every else 0.0)
+        + per_lesion * count_judged(lesions, config.steps / config.validate_every if config.validate_every else 0.0)
         for name, config in configs.items()
     }
 
@@ -78,31 +76,6 @@ def estimate_presets(manifest: Manifest, *, base: str, method: Method, device: s
 def of_quality(manifest: Manifest, quality: str) -> tuple[CohortEntry, ...]:
     """The cases for training with labels of a quality."""
     return tuple(entry for entry in manifest.of_split("train") if entry.quality == quality)
-
-
-def count_judged(cases: int, validations: float) -> float:
-    """Roughly how many lesions validations and the comparison at the end judge.
-
-    Args:
-        cases: For validation.
-        validations: How many times while training.
-    """
-    from SegAnyPETLib.finetune.forgetting import BUNDLED_COUNT
-    from SegAnyPETLib.finetune.site_training import MOST_VALIDATED
-
-    lesions = LESIONS_PER_CASE * cases
-    return validations * min(lesions, MOST_VALIDATED) + 2 * (lesions + BUNDLED_COUNT)
-
-
-def judging_seconds_per_lesion(model: SegmentationModel) -> float:
-    """How long a model takes here for all clicks at one lesion, measured on a made-up one."""
-    from SegAnyPETLib.finetune.comparing import dice_by_click
-    from SegAnyPETLib.finetune.forgetting import one_case
-
-    case = one_case()
-    begun = time.perf_counter()
-    dice_by_click(model, [case])
-    return time.perf_counter() - begun
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -153,7 +153,9 @@ def repair_labels(
     pieces: Pieces | None = None,
     processes: Processes = ALONE,
 ) -> Repaired:
-    """Note how far both kinds of labels are off the teacher, and repair the careless ones; believe that in a share.
+    """Note how far both kinds of labels are off the teacher, and repair the careless ones.
+
+    Repairs are believed by `share` of what they would be by themselves, 0 to 1 (see `losses.ramp`).
 
     Where several processes train, each asks about its part of the crops, all note what all found, and each repairs its
     own part.
@@ -205,7 +207,13 @@ def _difference(crop: LabelledCrop, ensemble: Ensemble, config: CPCLConfig) -> t
     """Offset in mm, NaN where there is none to be measured, and disagreement of a label and the ensemble."""
     spacing, teacher, offset = crop.spacing_kji_mm, ensemble.mean > 0.5, None
     if is_comparable(crop.label, teacher, config):
-        offset = label_offset_mm(crop.label, teacher, spacing_kji_mm=spacing, limit_mm=config.offset_limit_mm)
+        offset = label_offset_mm(
+            crop.label,
+            teacher,
+            spacing_kji_mm=spacing,
+            limit_mm=config.offset_limit_mm,
+            cut_share=config.offset_cut_share,
+        )
     return (
         np.nan if offset is None else offset,
         disagreement(crop.label, ensemble, spacing_kji_mm=spacing, config=config),

@@ -19,8 +19,8 @@ from SegAnyPETLib.finetune.config import CPCLConfig
 from SegAnyPETLib.finetune.ensemble import Ensemble
 from SegAnyPETLib.finetune.signed_distance import (
     Spacing,
-    around,
     border_voxels,
+    box_around,
     has_border,
     moved_share,
     signed_distance_mm,
@@ -57,23 +57,34 @@ class RectifiedLabel:
 
 
 def label_offset_mm(
-    label: NDArray[np.bool_], teacher: NDArray[np.bool_], *, spacing_kji_mm: Spacing, limit_mm: float
+    label: NDArray[np.bool_],
+    teacher: NDArray[np.bool_],
+    *,
+    spacing_kji_mm: Spacing,
+    limit_mm: float,
+    cut_share: float = 0.0,
 ) -> float | None:
     """By how much the label's border lies outside the teacher's, in mm; None where either has no border.
 
-    The label's signed distance in the voxels on both sides of the teacher's border, less the teacher's own, so that
-    equal masks have an offset of 0; of these differences the mean of the middle half (the interquartile mean), since a
-    leak of the teacher or a missing part of the label is no offset. Each voxel counts at most `limit_mm`. Offsets well
-    below a voxel come out too small: most voxels of the border are then the same in both.
+    The mean of the label's signed distance over the voxels on both sides of the teacher's border, less the same of the
+    teacher's own, so that equal masks have an offset of 0.
+
+    Args:
+        label: (K, J, I).
+        teacher: (K, J, I), what the label is compared with.
+        spacing_kji_mm: Voxel size along k, j, i.
+        limit_mm: Each voxel counts at most so much: a missing part is no offset.
+        cut_share: Of the voxels with the least and with the greatest difference that are left out, each below one
+            half. With a quarter, offsets well below a voxel come out too small: most voxels are then the same in both.
     """
     if not has_border(label) or not has_border(teacher):
         return None
-    box = around(label | teacher, reach_mm=0.0, spacing_kji_mm=spacing_kji_mm)
+    box = box_around(label | teacher, reach_mm=0.0, spacing_kji_mm=spacing_kji_mm)
     label, teacher = label[box], teacher[box]
     at = border_voxels(teacher)
     theirs = signed_distance_mm(label, spacing_kji_mm=spacing_kji_mm)[at]
     own = signed_distance_mm(teacher, spacing_kji_mm=spacing_kji_mm)[at]
-    return float(stats.trim_mean(np.clip(theirs - own, -limit_mm, limit_mm), 0.25))
+    return float(stats.trim_mean(np.clip(theirs - own, -limit_mm, limit_mm), cut_share))
 
 
 def is_comparable(label: NDArray[np.bool_], teacher: NDArray[np.bool_], config: CPCLConfig) -> bool:

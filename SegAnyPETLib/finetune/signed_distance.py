@@ -29,7 +29,7 @@ def signed_distance_mm(mask: NDArray[np.bool_], *, spacing_kji_mm: Spacing) -> N
         msg = f"Expected a mask with voxels inside and outside; found {int(mask.sum())} of {mask.size} inside."
         raise GeometryError(msg)
     inside = np.zeros(mask.shape)
-    box = around(mask, reach_mm=0.0, spacing_kji_mm=spacing_kji_mm)
+    box = box_around(mask, reach_mm=0.0, spacing_kji_mm=spacing_kji_mm)
     inside[box] = ndimage.distance_transform_edt(mask[box], sampling=spacing_kji_mm)
     outside = ndimage.distance_transform_edt(~mask, sampling=spacing_kji_mm)
     half = min(spacing_kji_mm) / 2
@@ -45,7 +45,8 @@ def moved_share(label: NDArray[np.bool_], *, outward_mm: float, spacing_kji_mm: 
         return label.astype(np.float32)
     voxel_mm = min(spacing_kji_mm)
     share = np.zeros(label.shape, dtype=np.float32)
-    box = around(label, reach_mm=max(outward_mm, 0.0) + voxel_mm, spacing_kji_mm=spacing_kji_mm)  # beyond it is none
+    reach_mm = max(outward_mm, 0.0) + voxel_mm  # beyond it is none
+    box = box_around(label, reach_mm=reach_mm, spacing_kji_mm=spacing_kji_mm)
     distance = signed_distance_mm(label[box], spacing_kji_mm=spacing_kji_mm)
     share[box] = np.clip(0.5 + (distance + outward_mm) / voxel_mm, 0, 1)
     return share
@@ -55,12 +56,12 @@ def within_mm(mask: NDArray[np.bool_], *, reach_mm: float, spacing_kji_mm: Spaci
     """The voxels whose centre is at most so far from that of a voxel of the mask, (K, J, I); none where it is empty."""
     near = np.zeros(mask.shape, dtype=bool)
     if mask.any():
-        box = around(mask, reach_mm=reach_mm, spacing_kji_mm=spacing_kji_mm)
+        box = box_around(mask, reach_mm=reach_mm, spacing_kji_mm=spacing_kji_mm)
         near[box] = ndimage.distance_transform_edt(~mask[box], sampling=spacing_kji_mm) <= reach_mm
     return near
 
 
-def around(mask: NDArray[np.bool_], *, reach_mm: float, spacing_kji_mm: Spacing) -> tuple[slice, slice, slice]:
+def box_around(mask: NDArray[np.bool_], *, reach_mm: float, spacing_kji_mm: Spacing) -> tuple[slice, slice, slice]:
     """The part of an array that holds a mask, all within `reach_mm` of it, and one voxel more where there is one.
 
     Distances there are what they are in the whole: the nearest voxel on the other side of the border lies in it. They

@@ -18,8 +18,13 @@ from SegAnyPETLib.finetune.card import CohortFacts, TrainingCard, write_card
 from SegAnyPETLib.finetune.checkpointing import load_checkpoint, save_checkpoint, versions
 from SegAnyPETLib.finetune.comparing import JudgedCase, compare_models, dice_by_click, mean_over_patients
 from SegAnyPETLib.finetune.deciding import Decision, decide
-from SegAnyPETLib.finetune.estimating import SECONDS_PER_JUDGED, judging_seconds_per_lesion
 from SegAnyPETLib.finetune.forgetting import BUNDLED_COUNT, compare_bundled
+from SegAnyPETLib.finetune.judging_time import (
+    MOST_VALIDATED,
+    SECONDS_PER_JUDGED,
+    count_judged,
+    judging_seconds_per_lesion,
+)
 from SegAnyPETLib.finetune.loop import TrainingState, start, train
 from SegAnyPETLib.finetune.lora import merge_lora
 from SegAnyPETLib.finetune.presets import estimate_seconds, is_slow_without_gpu
@@ -33,7 +38,6 @@ from SegAnyPETLib.model.site_file import base_facts, import_model, write_site_fi
 from SegAnyPETLib.model.site_models import SiteAbout, set_default_model
 
 CHECKPOINT_EVERY_S = 60.0
-MOST_VALIDATED = 12  # lesions judged while training; all are judged at the end
 MODEL_NAME = "model.safetensors"
 
 
@@ -93,8 +97,7 @@ class _Watch:
         run, config = self.run, self.run.plan.config
         left = config.steps - self.step
         validations = left / config.validate_every if config.validate_every and self.judged else 0
-        judged = validations * len(self.judged) + 2 * (len(run.validation) + BUNDLED_COUNT)
-        return left * per_step + judged * self.seconds_per_judged
+        return left * per_step + count_judged(len(run.validation), validations) * self.seconds_per_judged
 
 
 def train_run(run: OpenRun) -> FinishedRun | None:
@@ -239,7 +242,7 @@ def _finish(run: OpenRun, weights: dict[str, Tensor], state: TrainingState, watc
     done = 0
 
     def say(message: str) -> None:
-        left = 2 * (len(run.validation) + BUNDLED_COUNT) - done
+        left = count_judged(len(run.validation), 0) - done
         seconds = max(0.0, left * watch.seconds_per_judged)
         run.progress.write(
             ProgressLine("comparing", state.step, plan.config.steps, seconds_left=seconds, message=message)

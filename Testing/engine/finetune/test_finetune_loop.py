@@ -14,6 +14,7 @@ from torch import nn
 from SegAnyPETLib.errors import ModelError
 from SegAnyPETLib.finetune.config import CPCLConfig
 from SegAnyPETLib.finetune.crops import SYNTHETIC_CASE
+from SegAnyPETLib.finetune.learning import repair_labels
 from SegAnyPETLib.finetune.loop import learning_rate, start, train
 from SegAnyPETLib.finetune.losses import consistency, ramp, weighted_dice_ce
 from SegAnyPETLib.finetune.prompt_sets import FollowingClicks, sample_prompt_set, to_points
@@ -110,6 +111,24 @@ def test_the_offset_of_the_careless_labels_is_found_while_training():
     _, state = trained(method="cpcl", steps=60, learning_rate=5e-2)
     assert state.history[-1]["offset_mm"] > 1.5  # they are 4.8 mm too large, in voxels of 4 mm
     assert state.history[-1]["belief"] > 0.5
+
+
+def test_repairs_are_the_same_and_believed_in_part_while_they_come_in():
+    settings = small_run(method="cpcl", steps=60, learning_rate=5e-2)
+    state = start(FewWeightsNetwork(), settings)
+    train(state, BrightBalls(), settings, device=CPU)
+    rng, balls = np.random.default_rng(5), BrightBalls()
+    careful, careless = balls.careful(rng, 4), balls.careless(rng, 4)
+
+    def repaired(**share):
+        cohort = copy.deepcopy(state.cohort)
+        settled = {"key": (1, 2), "config": settings.cpcl, "device": CPU}
+        return repair_labels(state.teacher, careful, careless, cohort, **settled, **share).labels
+
+    for whole, part in zip(repaired(), repaired(share=0.25), strict=True):
+        assert whole.belief > 0.5
+        assert part.belief == pytest.approx(whole.belief / 4)
+        np.testing.assert_array_equal(part.share, whole.share)
 
 
 def test_made_up_lesions_say_nothing_about_how_a_site_draws():

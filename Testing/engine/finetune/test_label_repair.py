@@ -74,8 +74,9 @@ def test_answers_that_agree_depend_on_no_prompt_and_those_that_differ_do():
 def test_the_offset_of_labels_that_were_moved_is_found(bias_mm):
     truth = ball(26.0)
     label = ball(26.0 + bias_mm)
-    found = label_offset_mm(label, truth, spacing_kji_mm=SPACING, limit_mm=12.0)
-    assert found == pytest.approx(bias_mm, abs=1.2)  # 0.3 voxels of 4 mm
+    for cut in (0.0, CONFIG.offset_cut_share):
+        found = label_offset_mm(label, truth, spacing_kji_mm=SPACING, limit_mm=12.0, cut_share=cut)
+        assert found == pytest.approx(bias_mm, abs=1.2)  # 0.3 voxels of 4 mm
     assert label_offset_mm(truth, truth, spacing_kji_mm=SPACING, limit_mm=12.0) == 0
 
 
@@ -88,7 +89,9 @@ def test_a_leak_of_the_teacher_is_no_offset():
         teacher, spacing_kji_mm=SPACING
     )
     assert differences[leak & ~truth].mean() < -3  # which the mean over the border would take for one
-    assert label_offset_mm(truth, teacher, spacing_kji_mm=SPACING, limit_mm=12.0) == pytest.approx(0, abs=0.1)
+    cut = CONFIG.offset_cut_share
+    found = label_offset_mm(truth, teacher, spacing_kji_mm=SPACING, limit_mm=12.0, cut_share=cut)
+    assert found == pytest.approx(0, abs=0.1)
 
 
 @pytest.mark.parametrize("bias_mm", [-8.0, -4.0, 4.0, 8.0])

@@ -12,7 +12,7 @@ from small_segany import SIDE, install, make_short, small_vit, write_cohort
 
 from SegAnyPETLib.cli import main
 from SegAnyPETLib.data.segment import Segment
-from SegAnyPETLib.finetune import estimating, site_training
+from SegAnyPETLib.finetune import estimating, judging_time, site_training
 from SegAnyPETLib.finetune.checkpointing import CHECKPOINT_NAME
 from SegAnyPETLib.finetune.cohort import CohortCrops, CohortEntry, cohort_crops, make_case
 from SegAnyPETLib.finetune.cohort.crop_kind import CropKind
@@ -181,12 +181,11 @@ def test_a_run_goes_to_its_card_holds_what_changed_and_is_resumed_bit_for_bit(
 
 def test_the_time_of_each_preset_is_measured_with_this_network(a_small_segany, tmp_path, monkeypatch):
     monkeypatch.setattr(cohort_crops, "BODY_SHARE", 0.0)
-    monkeypatch.setattr(estimating, "judging_seconds_per_lesion", lambda _model: 3.0)
+    monkeypatch.setattr(judging_time, "judging_seconds_per_lesion", lambda _model: 3.0)
     manifest = read_manifest(write_cohort(tmp_path))
     seconds = estimating.estimate_presets(manifest, base="seganypet", method="hq", device="cpu")
-    judged = 10 * 2 + 2 * (
-        2 + 26
-    )  # ten validations of about two lesions; at the end these and the bundled cases, twice
+    # Ten validations of about two lesions; at the end these and the bundled cases, twice.
+    judged = 10 * 2 + 2 * (2 + 26)
     assert 3.0 * judged < seconds["quick"] < seconds["balanced"] < seconds["thorough"]
 
 
