@@ -93,7 +93,7 @@ class BatchCorrection:
             return None
         finish, code = self._finish, self._process.poll()
         try:
-            return finish() if code == 0 else ("Warning", lastLines(self._path("problems.txt")))
+            return finish() if code == 0 else ("Warning", lastLines(self._path("problems.txt").read_bytes()))
         except SegAnyPETError as error:  # what the process left cannot be used
             return "Warning", str(error)
         finally:

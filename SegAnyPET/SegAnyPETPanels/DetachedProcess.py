@@ -1,7 +1,6 @@
 """Our command line in a process of its own, which nobody waits for and closing Slicer does not end."""
 
 import json
-import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -35,10 +34,10 @@ class DetachedRun:
             OSError: The process cannot be started.
         """
         self.leave()
-        # Not in the folder of the run, which may be passed on: an error of the command line may name paths.
-        handle, self._console = tempfile.mkstemp(prefix="SegAnyPET-", suffix=".txt")
-        with os.fdopen(handle, "wb") as said:
-            self._process = launch(arguments, stdout=subprocess.DEVNULL, stderr=said)
+        # Not in the folder of the run, which may be passed on: an error of the command line may name paths. Gone with
+        # whoever has it open, so that nothing is left when Slicer closes before the run ends.
+        self._console = tempfile.TemporaryFile()  # noqa: SIM115  open until the run is left
+        self._process = launch(arguments, stdout=subprocess.DEVNULL, stderr=self._console)
         _started.append(self._process)
 
     def problem(self, *, usualEnds):
@@ -49,7 +48,10 @@ class DetachedRun:
         """
         if self._process is None or self._process.poll() is None:
             return ""
-        problem = lastLines(self._console) if self._process.poll() not in usualEnds else ""
+        problem = ""
+        if self._process.poll() not in usualEnds:
+            self._console.seek(0)
+            problem = lastLines(self._console.read())
         self.leave()
         return problem
 
@@ -60,8 +62,8 @@ class DetachedRun:
 
     def leave(self):
         """Care no more for it; it goes on."""
-        if self._console is not None and not self.isAlive:
-            Path(self._console).unlink(missing_ok=True)
+        if self._console is not None:
+            self._console.close()
         self._process = self._console = None
 
 
@@ -99,7 +101,7 @@ class JSONCommand:
         code = self._process.poll()
         answer, problem = readJSON(self._path("answer.json"), most=LARGEST_ANSWER), ""
         if answer is None or code != 0:
-            problem = lastLines(self._path("problems.txt"))
+            problem = lastLines(self._path("problems.txt").read_bytes())
         self._end()
         return answer, problem
 
@@ -149,13 +151,9 @@ def reapEnded():
         process.poll()
 
 
-def lastLines(path):
-    """The end of a log, which says why a process ended."""
-    try:
-        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    said = [line.strip() for line in lines if line.strip()][-LINES_TOLD:]
+def lastLines(log):
+    """The end of what a process said, in bytes; it says why the process ended."""
+    said = [line.strip() for line in log.decode("utf-8", errors="replace").splitlines() if line.strip()][-LINES_TOLD:]
     return "\n".join(said) or _("The process ended without saying why.")
 
 

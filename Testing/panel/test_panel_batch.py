@@ -241,22 +241,24 @@ def test_without_a_database_or_a_pet_in_it_the_user_is_told(a_batch):
     assert "module DICOM" in a_batch.desktop.dialogs.shown[-1].text
 
 
-def test_a_run_outlives_the_process_that_started_it(tmp_path):
+def test_a_run_outlives_the_process_that_started_it_and_leaves_no_temporary_file(tmp_path):
     program = (
-        "import sys; from pathlib import Path; from SegAnyPETPanels.DetachedProcess import launch\n"
+        "import sys; from SegAnyPETPanels.DetachedProcess import DetachedRun\n"
         "import SegAnyPETLib.worker.python_command as commands\n"
         'late = \'import time,sys; time.sleep(0.5); open(sys.argv[1], "w").write("here")\'\n'
         "commands.python_command = lambda module, *rest: [sys.executable, '-c', late, *rest]\n"
-        f"launch([{str(tmp_path / 'mark')!r}], stdout=None, stderr=None)\n"
+        f"DetachedRun().start([{str(tmp_path / 'mark')!r}])\n"
     )
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     paths = [str(FAKE.parents[2] / "SegAnyPET"), str(FAKE.parents[2]), str(tmp_path)]
     (tmp_path / "slicer").mkdir()
     (tmp_path / "slicer" / "i18n.py").write_text("tr = str\n")
     (tmp_path / "slicer" / "__init__.py").write_text("")
-    subprocess.run(
-        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)}, check=True
-    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "TMPDIR": str(temporary)}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
     end = time.monotonic() + 20
     while not (tmp_path / "mark").exists():
         assert time.monotonic() < end
         time.sleep(0.02)
+    assert list(temporary.iterdir()) == []
