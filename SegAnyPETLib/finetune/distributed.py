@@ -181,6 +181,10 @@ def joined_processes(*, device: str = "auto", patience_s: float = PATIENCE_S) ->
     place = torch.device("cuda", local) if uses_gpu else torch.device("cpu")
     if uses_gpu:
         torch.cuda.set_device(place)
+    # Its functions hold on to the group that is there when they are first imported, which optimizers do at their first
+    # step; a group that is held keeps its threads after it was destroyed, and these may abort a process that ends.
+    from torch.distributed.nn import functional  # noqa: F401
+
     try:
         distributed.init_process_group("nccl" if uses_gpu else "gloo", timeout=timedelta(seconds=patience_s))
     except (RuntimeError, ValueError) as error:
