@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from SegAnyPETLib.errors import ModelError
+from SegAnyPETLib.finetune.comparing import CLICKS
 from SegAnyPETLib.finetune.config import FineTuneConfig, Method, Parts, Precision
 from SegAnyPETLib.finetune.crops import CropSource
 from SegAnyPETLib.finetune.loop import TrainingState, start, train
@@ -128,6 +129,7 @@ def choose_preset(
         learning_rate=recipe.learning_rate,
         warm_up_steps=max(1, round(WARM_UP_SHARE * steps)),
         batch=batch,
+        max_clicks=max(CLICKS),  # what the card judges is learned; of three the fifth answer got worse
         gradient_clip=GRADIENT_CLIP[architecture],
         parts=recipe.parts,
         lora_rank=recipe.lora_rank,
