@@ -17,7 +17,7 @@ import run_study
 from cohorts import SyntheticSite
 
 SHORT = replace(run_study.TUNING, steps=80)
-SEEDS = (13, 14, 15)
+SEEDS = (13, 14, 15)  # an earlier recipe gained in all three: they guard the gain and prove nothing
 
 
 class BallAroundPositiveClicks(torch.nn.Module):
