@@ -1,6 +1,6 @@
-"""What the trained model thinks of the careless labels: how far they are off, and which a person should look at.
+"""What came of the careless labels: how far they are off, and which a person should look at.
 
-The same repair that training does, once more over all careless cases with the weights that are kept.
+The repair that training does, a few times more for every careless case.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from SegAnyPETLib.finetune.config import FineTuneConfig
-from SegAnyPETLib.finetune.crops import CropSource
+from SegAnyPETLib.finetune.crops import CropSource, LabelledCrop
 from SegAnyPETLib.finetune.learning import PromptableNetwork, repair_labels
 from SegAnyPETLib.finetune.rectification import CohortOffset
 
@@ -28,8 +29,8 @@ class LabelReview:
 
     Attributes:
         offset_mm: By how much the careless labels lie outside what the careful ones teach; negative: inside.
-        belief: Mean share in which repaired labels were (or would have been) believed, 0 to 1.
-        looked_at: Careless cases that were looked at.
+        belief: Mean share in which repaired labels are (or would have been) believed, 0 to 1.
+        looked_at: Careless cases, each of which was looked at.
         please_review: Names of those whose label and ensemble hardly overlap in most looks.
     """
 
@@ -39,38 +40,49 @@ class LabelReview:
     please_review: tuple[str, ...]
 
 
+class ReviewedCrops(CropSource, Protocol):
+    """Crops of a cohort, of which every careless case can be asked for."""
+
+    @property
+    def careless_cases(self) -> tuple[int, ...]:
+        """Numbers of the cases `careless` draws from."""
+
+    def careless_of(self, rng: np.random.Generator, number: int) -> LabelledCrop:
+        """A crop of one of them."""
+
+
 def review_labels(
     network: PromptableNetwork,
-    source: CropSource,
+    source: ReviewedCrops,
     names: Sequence[str],
     config: FineTuneConfig,
     *,
-    careless_cases: int,
+    cohort: CohortOffset,
     device: torch.device,
 ) -> LabelReview:
     """Look at every careless case some times.
 
     Args:
-        network: In evaluation mode, with the weights that are kept.
+        network: In evaluation mode; the teacher, where one has repaired labels in training.
         source: Of the cohort's crops.
         names: Of the cases, by the number that crops carry.
         config: Of the run.
-        careless_cases: How many there are to be seen.
+        cohort: What training has found out of the offset; what is found here is added.
         device: Where the network is.
     """
-    cohort = CohortOffset(config.cpcl)
-    looks: Counter[int] = Counter()
+    cases = source.careless_cases
     left_out: Counter[int] = Counter()
-    beliefs: list[float] = []
-    for turn in range(-(-careless_cases * LOOKS_PER_CASE // AT_ONCE)):
-        rng = np.random.default_rng([config.seed, STREAM, turn])
-        careful, careless = source.careful(rng, AT_ONCE), source.careless(rng, AT_ONCE)
-        key = (config.seed, STREAM, turn, 1)
-        repaired = repair_labels(network, careful, careless, cohort, key=key, config=config.cpcl, device=device)
-        for crop, label in zip(careless, repaired.labels, strict=True):
-            looks[crop.case] += 1
-            left_out[crop.case] += label.verdict == "left out"
-            beliefs.append(label.belief)
-    doubted = sorted(case for case, count in looks.items() if 2 * left_out[case] > count)
-    review = tuple(names[case] if 0 <= case < len(names) else f"number {case}" for case in doubted)
-    return LabelReview(cohort.mm, float(np.mean(beliefs)) if beliefs else 0.0, len(looks), review)
+    beliefs: dict[int, float] = {}
+    for look in range(LOOKS_PER_CASE):
+        for first in range(0, len(cases), AT_ONCE):
+            chosen, key = cases[first : first + AT_ONCE], (config.seed, STREAM, look, first)
+            rng = np.random.default_rng(key)
+            careful, careless = source.careful(rng, AT_ONCE), [source.careless_of(rng, number) for number in chosen]
+            repaired = repair_labels(
+                network, careful, careless, cohort, key=(*key, 1), config=config.cpcl, device=device
+            )
+            for number, label in zip(chosen, repaired.labels, strict=True):
+                left_out[number] += label.verdict == "left out"
+                beliefs[number] = label.belief  # the last look, when most is known of the offset
+    review = tuple(names[number] for number in cases if 2 * left_out[number] > LOOKS_PER_CASE)
+    return LabelReview(cohort.mm, float(np.mean([*beliefs.values()])), len(cases), review)

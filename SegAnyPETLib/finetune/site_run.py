@@ -311,7 +311,7 @@ def _opened(
     processes: Processes,
 ) -> OpenRun:
     source = CohortCrops(cases, replay_share=plan.config.replay_share, kind=CropKind.of(base.spec))
-    if plan.config.method != "hq" and not source.has_careless:
+    if plan.config.method != "hq" and not source.careless_cases:
         msg = (
             f"Expected carelessly labelled (LQ) training cases for the method {plan.config.method}; found none. Use hq."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Mapping
@@ -249,7 +250,7 @@ def _finish(run: OpenRun, weights: dict[str, Tensor], state: TrainingState, watc
         )
 
     say("looking at the careless labels once more")
-    labels = _review(run, after)
+    labels = _review(run, state, after)
     say(f"comparing on {len(run.validation)} lesions of the validation cases")
     site = compare_models(base, after, run.validation) if run.validation else None
     done = 2 * len(run.validation)
@@ -281,13 +282,15 @@ def _finish(run: OpenRun, weights: dict[str, Tensor], state: TrainingState, watc
     return _keep(run, weights, card)
 
 
-def _review(run: OpenRun, model: Model) -> LabelReview | None:
-    if not run.source.has_careless:
+def _review(run: OpenRun, state: TrainingState, model: Model) -> LabelReview | None:
+    if not run.source.careless_cases:
         return None
     names = [case.name for case in run.cases]
-    careless = sum(case.quality == "LQ" for case in run.cases)
-    network: Any = trainable_copy(model.network).eval()  # an `nn.Module` with the members of `PromptableNetwork`
-    return review_labels(network, run.source, names, run.plan.config, careless_cases=careless, device=model.device)
+    network: Any = state.teacher  # an `nn.Module` with the members of `PromptableNetwork`
+    if network is None:
+        network = trainable_copy(model.network).eval()
+    cohort = copy.deepcopy(state.cohort)
+    return review_labels(network, run.source, names, run.plan.config, cohort=cohort, device=run.device)
 
 
 def _facts(run: OpenRun) -> CohortFacts:

@@ -80,7 +80,8 @@ class CohortCrops:
         self._bodies = Bodies(0, 8) if bodies is None else bodies
         self._is_augmented = is_augmented
         self._careful = _by_size([target for target in _targets(cases) if target.case.quality == "HQ"])
-        self._careless = _by_size([target for target in _targets(cases) if target.case.quality == "LQ"])
+        careless = [target for target in _targets(cases) if target.case.quality == "LQ"]
+        self._careless, self._careless_of = _by_size(careless), _by_case(careless)
         if not self._careful and replay_share < 1:
             msg = (
                 f"Expected careful (HQ) training cases with a lesion of at least {SMALLEST_ML} ml; found none among "
@@ -89,14 +90,14 @@ class CohortCrops:
             raise InputError(msg)
 
     @property
-    def has_careless(self) -> bool:
-        """True where `careless` can draw anything."""
-        return bool(self._careless)
+    def careless_cases(self) -> tuple[int, ...]:
+        """Numbers of the cases `careless` draws from; empty where it can draw nothing."""
+        return tuple(sorted(self._careless_of))
 
     def careful(self, rng: np.random.Generator, count: int) -> list[LabelledCrop]:
         """So many crops of carefully labelled cases, the replayed ones last."""
         replayed = min(count, int(self.replay_share * count + rng.random()))
-        crops = [self._draw(rng, self._careful) for _ in range(count - replayed)]
+        crops = [self._draw(rng, _chosen(rng, self._careful)) for _ in range(count - replayed)]
         return crops + [self._replayed(rng) for _ in range(replayed)]
 
     def careless(self, rng: np.random.Generator, count: int) -> list[LabelledCrop]:
@@ -108,7 +109,12 @@ class CohortCrops:
         if count and not self._careless:
             msg = "Expected carelessly labelled (LQ) training cases; the cohort has none. Use the method hq."
             raise InputError(msg)
-        return [self._draw(rng, self._careless) for _ in range(count)]
+        return [self._draw(rng, _chosen(rng, self._careless)) for _ in range(count)]
+
+    def careless_of(self, rng: np.random.Generator, number: int) -> LabelledCrop:
+        """A crop of one of `careless_cases`, around any of its lesions."""
+        own = self._careless_of[number]
+        return self._draw(rng, own[int(rng.integers(len(own)))])
 
     def _replayed(self, rng: np.random.Generator) -> LabelledCrop:
         kind = self._kind
@@ -132,9 +138,8 @@ class CohortCrops:
         suv, fraction = (resample_linear(values, source, wanted, outside=0.0) for values in (scan.suv, scan.fraction))
         return Scene(suv, fraction, spacing_mm)
 
-    def _draw(self, rng: np.random.Generator, targets: _Targets) -> LabelledCrop:
+    def _draw(self, rng: np.random.Generator, target: _Target) -> LabelledCrop:
         # The lesion stays while its crop is drawn again, or small ones would come less often than they should.
-        target = _chosen(rng, targets)
         for n in range(MOST_TRIES):
             spacing_mm = _draw_spacing(rng, self._kind, target.lesion.volume_ml, is_fine=n >= TRIES_AT_ANY_SIZE)
             crop = self._cut(rng, target, spacing_mm)
@@ -196,6 +201,13 @@ def _by_size(targets: Sequence[_Target]) -> _Targets:
     for target in targets:
         sizes[size_bin(target.lesion.volume_ml)][target.case.patient].append(target)
     return [[own for _, own in sorted(patients.items())] for _, patients in sorted(sizes.items())]
+
+
+def _by_case(targets: Sequence[_Target]) -> dict[int, list[_Target]]:
+    cases: dict[int, list[_Target]] = defaultdict(list)
+    for target in targets:
+        cases[target.number].append(target)
+    return dict(cases)
 
 
 def _chosen(rng: np.random.Generator, targets: _Targets) -> _Target:

@@ -149,9 +149,16 @@ def test_cohorts_without_anything_careful_are_refused_unless_all_is_replayed():
         CohortCrops([a_case(1, quality="LQ")])
     crops = CohortCrops([a_case(1, quality="LQ")], replay_share=1.0)
     assert {crop.case for crop in crops.careful(np.random.default_rng(1), 3)} == {SYNTHETIC_CASE}
-    assert crops.has_careless
+    assert crops.careless_cases == (0,)
     with pytest.raises(InputError, match="the cohort has none"):
         CohortCrops([a_case(1)]).careless(np.random.default_rng(1), 1)
+
+
+def test_every_careless_case_can_be_asked_for():
+    crops = CohortCrops([a_case(1), *(a_case(n, quality="LQ") for n in (2, 3, 4))])
+    assert crops.careless_cases == (1, 2, 3)
+    rng = np.random.default_rng(1)
+    assert [crops.careless_of(rng, number).case for number in (3, 1, 2)] == [3, 1, 2]
 
 
 def test_lesions_below_a_tenth_of_a_millilitre_are_no_targets():

@@ -23,6 +23,7 @@ from SegAnyPETLib.finetune.comparing import (
 from SegAnyPETLib.finetune.config import FineTuneConfig
 from SegAnyPETLib.finetune.crops import LabelledCrop
 from SegAnyPETLib.finetune.deciding import decide
+from SegAnyPETLib.finetune.rectification import CohortOffset
 from SegAnyPETLib.finetune.reviewing import LabelReview, review_labels
 from SegAnyPETLib.finetune.run_progress import ProgressFile, ProgressLine, read_wish, wait_while_paused, write_wish
 from SegAnyPETLib.geometry import VoxelBox
@@ -240,9 +241,13 @@ class Cohort:
     def careful(self, rng, count):
         return [self._crop(rng, int(case), 0, moved=False) for case in rng.integers(5, 8, count)]
 
+    careless_cases = (1, 2, 3, 4)
+
     def careless(self, rng, count):
-        cases = rng.integers(1, 5, count)
-        return [self._crop(rng, int(case), 0 if case == 4 else 2, moved=case == 4) for case in cases]
+        return [self.careless_of(rng, int(case)) for case in rng.integers(1, 5, count)]
+
+    def careless_of(self, rng, number):
+        return self._crop(rng, number, 0 if number == 4 else 2, moved=number == 4)
 
 
 class KnowsTheTruth:
@@ -256,10 +261,18 @@ class KnowsTheTruth:
 def test_the_review_finds_the_offset_and_the_case_that_a_person_should_see():
     names = ["", "a", "b", "c", "beside", "good", "better", "best"]
     config = FineTuneConfig(method="cpcl")
-    found = review_labels(KnowsTheTruth(), Cohort(), names, config, careless_cases=8, device=torch.device("cpu"))
+    reviewed = {"names": names, "config": config, "device": torch.device("cpu")}
+    found = review_labels(KnowsTheTruth(), Cohort(), cohort=CohortOffset(config.cpcl), **reviewed)
     assert found.please_review == ("beside",)
     assert 4.0 < found.offset_mm < 8.5  # 8 mm in all but the one that lies elsewhere, which is no offset
     assert found.looked_at == 4
+    assert found.belief > 0.7  # nothing is learned from the fourth
+
+    known = CohortOffset(config.cpcl)  # as training leaves it
+    for case in (1, 2, 3, 5, 6, 7) * 5:
+        known.add(case, is_careful=case > 4, offset_mm=0.0 if case > 4 else 8.0, disagreement=0.0)
+    found = review_labels(KnowsTheTruth(), Cohort(), cohort=known, **reviewed)
+    assert found.offset_mm == pytest.approx(8.0, abs=1.0)
 
 
 def test_progress_is_one_object_per_line_and_wishes_are_read_between_steps(tmp_path, monkeypatch):
