@@ -185,7 +185,7 @@ def _draw(
     if config.method == "hq":
         return source.careful(rng, count), []
     careful, careless = source.careful(rng, count - count // 2), source.careless(rng, count // 2)
-    return (careful, careless) if _repair_share(config, step) > 0 else (careful + careless, [])
+    return (careful, careless) if repair_share(config, step) > 0 else (careful + careless, [])
 
 
 def _repair(
@@ -208,7 +208,7 @@ def _repair(
             state.cohort,
             key=(config.seed, step, 1, 2),
             config=config.cpcl,
-            share=_repair_share(config, step),
+            share=repair_share(config, step),
             device=where.device,
             pieces=state.pieces,
             processes=where.processes,
@@ -259,7 +259,7 @@ def _gradients(
     return total
 
 
-def _repair_share(config: FineTuneConfig, step: int) -> float:
+def repair_share(config: FineTuneConfig, step: int) -> float:
     """How far repairs are believed in a step; 0 where nothing is repaired (yet)."""
     cpcl = config.cpcl
     if config.method != "cpcl":

@@ -18,6 +18,7 @@ from SegAnyPETLib.errors import ModelError
 from SegAnyPETLib.finetune.card import CohortFacts, TrainingCard, write_card
 from SegAnyPETLib.finetune.checkpointing import load_checkpoint, save_checkpoint, versions
 from SegAnyPETLib.finetune.comparing import JudgedCase, compare_models, dice_by_click, mean_over_patients
+from SegAnyPETLib.finetune.config import FineTuneConfig
 from SegAnyPETLib.finetune.deciding import Decision, decide
 from SegAnyPETLib.finetune.forgetting import BUNDLED_COUNT, compare_bundled
 from SegAnyPETLib.finetune.judging_time import (
@@ -26,7 +27,7 @@ from SegAnyPETLib.finetune.judging_time import (
     count_judged,
     judging_seconds_per_lesion,
 )
-from SegAnyPETLib.finetune.loop import TrainingState, start, train
+from SegAnyPETLib.finetune.loop import TrainingState, repair_share, start, train
 from SegAnyPETLib.finetune.lora import merge_lora
 from SegAnyPETLib.finetune.presets import estimate_seconds, is_slow_without_gpu
 from SegAnyPETLib.finetune.reviewing import LabelReview, review_labels
@@ -164,7 +165,7 @@ def _train(run: OpenRun) -> tuple[dict[str, Tensor], TrainingState, _Watch, RunP
             validate=watch.validate if watch.judged else None,
             processes=run.processes,
         )
-        ended = _why_ended(state, watch)
+        ended = why_ended(state, config, is_stopped=watch.is_stopped)
         save()
         plan = replace(plan, is_trained=True, ended=ended, seconds=watch.seconds)
         if run.processes.writes:
@@ -227,10 +228,14 @@ def _after_step(state: TrainingState, watch: _Watch, save: Any) -> bool:  # save
     return watch.is_stopped
 
 
-def _why_ended(state: TrainingState, watch: _Watch) -> str:
-    config = watch.run.plan.config
-    kept = f" The weights of step {state.best.step} did best and were kept." if state.best is not None else ""
-    if watch.is_stopped:
+def why_ended(state: TrainingState, config: FineTuneConfig, *, is_stopped: bool) -> str:
+    """In words: how far the training came, and which weights were kept."""
+    kept = ""
+    if state.best is not None:
+        kept = f" The weights of step {state.best.step} did best and were kept."
+        if config.method == "cpcl" and repair_share(config, state.best.step - 1) == 0:
+            kept += " They learned the careless labels as drawn: none was repaired yet."
+    if is_stopped:
         return f"It was stopped at step {state.step} of {config.steps}.{kept}"
     if state.step < config.steps:
         return f"It ended at step {state.step} of {config.steps}: validation got no better.{kept}"

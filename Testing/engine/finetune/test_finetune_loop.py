@@ -15,9 +15,10 @@ from SegAnyPETLib.errors import ModelError
 from SegAnyPETLib.finetune.config import CPCLConfig
 from SegAnyPETLib.finetune.crops import SYNTHETIC_CASE
 from SegAnyPETLib.finetune.learning import repair_labels
-from SegAnyPETLib.finetune.loop import learning_rate, start, train
+from SegAnyPETLib.finetune.loop import Best, learning_rate, start, train
 from SegAnyPETLib.finetune.losses import consistency, ramp, weighted_dice_ce
 from SegAnyPETLib.finetune.prompt_sets import FollowingClicks, sample_prompt_set, to_points
+from SegAnyPETLib.finetune.site_training import why_ended
 
 
 def trained(**changes):
@@ -129,6 +130,16 @@ def test_repairs_are_the_same_and_believed_in_part_while_they_come_in():
         assert whole.belief > 0.5
         assert part.belief == pytest.approx(whole.belief / 4)
         np.testing.assert_array_equal(part.share, whole.share)
+
+
+@pytest.mark.parametrize(("method", "best", "is_before"), [("cpcl", 2, True), ("cpcl", 3, False), ("plain", 2, False)])
+def test_whoever_keeps_weights_from_before_the_repairs_is_told(method, best, is_before):
+    settings = small_run(method=method, steps=10)  # two steps of warm-up
+    state = start(FewWeightsNetwork(), settings)
+    state.step, state.best = 7, Best(0.8, best, {})
+    words = why_ended(state, settings, is_stopped=False)
+    assert words.startswith(f"It ended at step 7 of 10: validation got no better. The weights of step {best} did best")
+    assert ("none was repaired yet" in words) == is_before
 
 
 def test_made_up_lesions_say_nothing_about_how_a_site_draws():
