@@ -129,7 +129,7 @@ def choose_preset(
         learning_rate=recipe.learning_rate,
         warm_up_steps=max(1, round(WARM_UP_SHARE * steps)),
         batch=batch,
-        max_clicks=max(CLICKS),  # what the card judges is learned; of three the fifth answer got worse
+        max_clicks=max(CLICKS),  # what the card judges is learned
         gradient_clip=GRADIENT_CLIP[architecture],
         parts=recipe.parts,
         lora_rank=recipe.lora_rank,
