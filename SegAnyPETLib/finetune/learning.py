@@ -179,14 +179,7 @@ def repair_labels(
     for n, ensemble in ensembles.items():
         found[n] = _difference(crops[n], ensemble, config)
     found = processes.together(found, numbers)
-    for n, (offset, contradicted) in enumerate(found.tolist()):
-        if crops[n].case != SYNTHETIC_CASE:  # made-up lesions are no measure for how a site's people draw
-            cohort.add(
-                crops[n].case,
-                is_careful=n < len(careful),
-                offset_mm=None if np.isnan(offset) else offset,
-                disagreement=contradicted,
-            )
+    _note(cohort, crops, found, careful=len(careful))
     kept = [len(careful) + n for n in own]
     labels = [
         rectify(
@@ -201,6 +194,14 @@ def repair_labels(
     ]
     labels = [replace(label, belief=share * label.belief) for label in labels]
     return Repaired(labels, [ensembles[n] for n in kept], own.start)
+
+
+def _note(cohort: CohortOffset, crops: Sequence[LabelledCrop], found: NDArray[np.float64], *, careful: int) -> None:
+    """Add offset and disagreement (N, 2) of crops, of which the first ones are careful."""
+    for n, (offset, contradicted) in enumerate(found.tolist()):
+        if crops[n].case != SYNTHETIC_CASE:  # made-up lesions are no measure for how a site's people draw
+            offset_mm = None if np.isnan(offset) else offset
+            cohort.add(crops[n].case, is_careful=n < careful, offset_mm=offset_mm, disagreement=contradicted)
 
 
 def _difference(crop: LabelledCrop, ensemble: Ensemble, config: CPCLConfig) -> tuple[float, float]:
