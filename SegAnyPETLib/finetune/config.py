@@ -37,8 +37,7 @@ class CPCLConfig:
         disagreement_scale: Beyond it, where belief reaches 63 %.
         looks_remembered: How many of the newest looks at labels of either kind count.
         fewest_cases: Cases of either kind among them before there is an offset at all.
-        chance_errors: Offsets of at most so many of their standard errors are taken for chance.
-        certain_errors: Those of at least so many are taken as they are; between, in parts.
+        standard_errors: By how many of them the offset is drawn towards 0.
         least_overlap: Dice of label and ensemble below which a case is left out and listed.
         largest_volume_ratio: Of repaired and given label; beyond it the case counts a quarter.
         consistency: Weight of the squared difference between the student's answer and the ensemble.
@@ -65,8 +64,7 @@ class CPCLConfig:
     disagreement_scale: float = 0.15
     looks_remembered: int = 40
     fewest_cases: int = 3
-    chance_errors: float = 2.0
-    certain_errors: float = 4.0
+    standard_errors: float = 0.5
     least_overlap: float = 0.3
     largest_volume_ratio: float = 3.0
     consistency: float = 0.1

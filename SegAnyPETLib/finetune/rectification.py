@@ -87,19 +87,6 @@ def label_offset_mm(
     return float(stats.trim_mean(np.clip(theirs - own, -limit_mm, limit_mm), cut_share))
 
 
-def firmly_shrunk(value: float, *, none_below: float, whole_above: float) -> float:
-    """A measured value as far as it is no chance: 0 up to one bound, itself from another on, a line between.
-
-    Source:
-        Gao and Bruce 1997, WaveShrink with firm shrinkage, Statistica Sinica 7, 855-874.
-    """
-    if abs(value) <= none_below:
-        return 0.0
-    if abs(value) >= whole_above:
-        return value
-    return float(np.sign(value)) * whole_above * (abs(value) - none_below) / (whole_above - none_below)
-
-
 def is_comparable(label: NDArray[np.bool_], teacher: NDArray[np.bool_], config: CPCLConfig) -> bool:
     """False where they hardly overlap: such a label is elsewhere, which is no offset, and a person should look."""
     both = int((label & teacher).sum())
@@ -190,20 +177,16 @@ class CohortOffset:
 
     @property
     def mm(self) -> float:
-        """Mean of the careless less mean of the careful cases, as far as it is no chance.
+        """Mean of the careless less mean of the careful cases, drawn towards 0 by its own standard error.
 
-        Several looks at one case are one: four careful cases that were looked at forty times are still four, and may
-        differ from the others though all labels are right. So what is within twice its standard error is no offset.
+        Several looks at one case are one: four careful cases that were looked at forty times are still four.
         """
         careful, careless = _means_by_case(self.careful), _means_by_case(self.careless)
         if min(len(careful), len(careless)) < self._config.fewest_cases:
             return 0.0
         difference = float(careless.mean() - careful.mean())
         error = float(np.sqrt(careful.var(ddof=1) / len(careful) + careless.var(ddof=1) / len(careless)))
-        config = self._config
-        return firmly_shrunk(
-            difference, none_below=config.chance_errors * error, whole_above=config.certain_errors * error
-        )
+        return float(np.sign(difference) * max(abs(difference) - self._config.standard_errors * error, 0.0))
 
     @property
     def usual_disagreement(self) -> float:

@@ -18,7 +18,6 @@ from cohorts import SyntheticSite
 
 SHORT = replace(run_study.TUNING, steps=80)
 SEEDS = (13, 14, 15)  # an earlier recipe gained in all three: they guard the gain and prove nothing
-MARGIN = 0.015  # behind plain training in a cohort whose offset may be chance, and is not repaired
 
 
 class BallAroundPositiveClicks(torch.nn.Module):
@@ -54,5 +53,5 @@ def test_cpcl_learns_more_than_plain_training_from_labels_that_are_too_large_or_
     dice = {key: np.mean(line["dice_1"]) for key, line in zip(keys, lines, strict=True)}
     for noise, least in zip(noises, (0.03, 0.01), strict=True):
         gains = [dice["cpcl", noise, seed] - dice["plain", noise, seed] for seed in SEEDS]
-        assert min(gains) > -MARGIN, (noise, gains)
+        assert min(gains) > 0, (noise, gains)
         assert np.mean(gains) > least, (noise, gains)
