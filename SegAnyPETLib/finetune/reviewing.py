@@ -64,7 +64,7 @@ def review_labels(
 
     Args:
         network: In evaluation mode; the teacher, where one has repaired labels in training.
-        source: Of the cohort's crops.
+        source: Of the cohort's crops, with one careless case at least.
         names: Of the cases, by the number that crops carry.
         config: Of the run.
         cohort: What training has found out of the offset; what is found here is added.

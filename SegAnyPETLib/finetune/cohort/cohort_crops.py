@@ -81,7 +81,7 @@ class CohortCrops:
         self._is_augmented = is_augmented
         self._careful = _by_size([target for target in _targets(cases) if target.case.quality == "HQ"])
         careless = [target for target in _targets(cases) if target.case.quality == "LQ"]
-        self._careless, self._careless_of = _by_size(careless), _by_case(careless)
+        self._careless, self._careless_by_case = _by_size(careless), _by_case(careless)
         if not self._careful and replay_share < 1:
             msg = (
                 f"Expected careful (HQ) training cases with a lesion of at least {SMALLEST_ML} ml; found none among "
@@ -92,7 +92,7 @@ class CohortCrops:
     @property
     def careless_cases(self) -> tuple[int, ...]:
         """Numbers of the cases `careless` draws from; empty where it can draw nothing."""
-        return tuple(sorted(self._careless_of))
+        return tuple(sorted(self._careless_by_case))
 
     def careful(self, rng: np.random.Generator, count: int) -> list[LabelledCrop]:
         """So many crops of carefully labelled cases, the replayed ones last."""
@@ -113,7 +113,7 @@ class CohortCrops:
 
     def careless_of(self, rng: np.random.Generator, number: int) -> LabelledCrop:
         """A crop of one of `careless_cases`, around any of its lesions."""
-        own = self._careless_of[number]
+        own = self._careless_by_case[number]
         return self._draw(rng, own[int(rng.integers(len(own)))])
 
     def _replayed(self, rng: np.random.Generator) -> LabelledCrop:

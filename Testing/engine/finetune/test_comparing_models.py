@@ -268,11 +268,15 @@ def test_the_review_finds_the_offset_and_the_case_that_a_person_should_see():
     assert found.looked_at == 4
     assert found.belief > 0.7  # nothing is learned from the fourth
 
-    known = CohortOffset(config.cpcl)  # as training leaves it
+
+def test_the_review_goes_on_from_what_training_has_found():
+    config = FineTuneConfig(method="cpcl")
+    known = CohortOffset(config.cpcl)
     for case in (1, 2, 3, 5, 6, 7) * 5:
-        known.add(case, is_careful=case > 4, offset_mm=0.0 if case > 4 else 8.0, disagreement=0.0)
+        known.add(case, is_careful=case > 4, offset_mm=0.0 if case > 4 else -6.0, disagreement=0.0)
+    reviewed = {"names": [str(n) for n in range(8)], "config": config, "device": torch.device("cpu")}
     found = review_labels(KnowsTheTruth(), Cohort(), cohort=known, **reviewed)
-    assert found.offset_mm == pytest.approx(8.0, abs=1.0)
+    assert found.offset_mm == pytest.approx((5 * -6 + 3 * 8) / 8, abs=1.0)  # five looks in training, three at 8 mm now
 
 
 def test_progress_is_one_object_per_line_and_wishes_are_read_between_steps(tmp_path, monkeypatch):
