@@ -11,7 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from SegAnyPETLib.errors import SegAnyPETError, SessionError
-from SegAnyPETPanels.DetachedProcess import lastLines, launch
+from SegAnyPETPanels.DetachedProcess import lastLinesOf, launch
 
 PROCESS = "SegAnyPETLib.batch.correcting"
 FOLDER, STUDY = "SegAnyPET.batchFolder", "SegAnyPET.batchStudy"  # attributes of a volume that was opened here
@@ -93,7 +93,7 @@ class BatchCorrection:
             return None
         finish, code = self._finish, self._process.poll()
         try:
-            return finish() if code == 0 else ("Warning", lastLines(self._path("problems.txt").read_bytes()))
+            return finish() if code == 0 else ("Warning", lastLinesOf(self._path("problems.txt")))
         except SegAnyPETError as error:  # what the process left cannot be used
             return "Warning", str(error)
         finally:

@@ -101,7 +101,7 @@ class JSONCommand:
         code = self._process.poll()
         answer, problem = readJSON(self._path("answer.json"), most=LARGEST_ANSWER), ""
         if answer is None or code != 0:
-            problem = lastLines(self._path("problems.txt").read_bytes())
+            problem = lastLinesOf(self._path("problems.txt"))
         self._end()
         return answer, problem
 
@@ -155,6 +155,14 @@ def lastLines(log):
     """The end of what a process said, in bytes; it says why the process ended."""
     said = [line.strip() for line in log.decode("utf-8", errors="replace").splitlines() if line.strip()][-LINES_TOLD:]
     return "\n".join(said) or _("The process ended without saying why.")
+
+
+def lastLinesOf(path):
+    """The same of a file; it may have been cleared away with other temporary ones."""
+    try:
+        return lastLines(Path(path).read_bytes())
+    except OSError:
+        return lastLines(b"")
 
 
 def readJSON(path, *, most):
