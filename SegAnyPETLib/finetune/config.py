@@ -28,9 +28,9 @@ class CPCLConfig:
             below .11 or above .89.
         near_mm: The ensemble is asked only this far around label and answer; elsewhere the label stays.
         smallest_voxels: A repaired label with fewer voxels is not taken.
-        offset_limit_mm: Most that one voxel counts for the offset.
-        offset_cut_share: Share of the border's voxels that do not count for it, at either end: one quarter leaves the
-            interquartile mean, for which a leak of the teacher or a missing part is no offset.
+        edge_reach_mm: How far from a label's border the edge of uptake is looked for.
+        offset_cut_share: Share of the border's places that do not count for the offset, at either end: one quarter
+            leaves the interquartile mean, for which a neighbour's edge or a missing part is no offset.
         offset_dead_zone_mm: Offsets below this are taken for chance.
         offset_scale_mm: Beyond the dead zone, where belief reaches 63 %.
         disagreement_dead_zone: Share of a label's size that may be contradicted before the case is repaired.
@@ -38,6 +38,8 @@ class CPCLConfig:
         looks_remembered: How many of the newest looks at labels of either kind count.
         fewest_cases: Cases of either kind among them before there is an offset at all.
         standard_errors: By how many of them the offset is drawn towards 0.
+        careful_scatter: How often the scatter (standard deviation) of the careful cases' offsets is taken for what
+            careless ones scatter without mistakes; more than once, since a few cases may be alike by chance.
         least_overlap: Dice of label and ensemble below which a case is left out and listed.
         largest_volume_ratio: Of repaired and given label; beyond it the case counts a quarter.
         consistency: Weight of the squared difference between the student's answer and the ensemble.
@@ -56,7 +58,7 @@ class CPCLConfig:
     sure_below_bits: float = 0.5
     near_mm: float = 20.0
     smallest_voxels: int = 4
-    offset_limit_mm: float = 12.0
+    edge_reach_mm: float = 15.0
     offset_cut_share: float = 0.25
     offset_dead_zone_mm: float = 0.5
     offset_scale_mm: float = 1.0
@@ -65,6 +67,7 @@ class CPCLConfig:
     looks_remembered: int = 40
     fewest_cases: int = 3
     standard_errors: float = 0.5
+    careful_scatter: float = 2.0
     least_overlap: float = 0.3
     largest_volume_ratio: float = 3.0
     consistency: float = 0.1
@@ -84,7 +87,8 @@ class FineTuneConfig:
         learning_rate: Highest rate of AdamW, reached after `warm_up_steps`, then cosine to a tenth.
         warm_up_steps: Steps of linear warm-up of the rate.
         weight_decay: Of AdamW.
-        batch: Crops per step; half of them careless ones, where the method uses those.
+        batch: Crops per step.
+        careless_share: Share of them that are careless ones, where the method uses those; one at least of either kind.
         max_clicks: Clicks per crop, one to so many, equally likely.
         gradient_clip: Largest norm of the gradient.
         average_decay: Of the averaged weights, which are the ones that are kept.
@@ -118,6 +122,7 @@ class FineTuneConfig:
     warm_up_steps: int = 10
     weight_decay: float = 1e-2
     batch: int = 4
+    careless_share: float = 0.5
     max_clicks: int = 3
     gradient_clip: float = 1.0
     average_decay: float = 0.98
@@ -146,7 +151,7 @@ class FineTuneConfig:
             msg = f"Expected at least one piece, a rank of 1 to {LARGEST_RANK} and a positive alpha; found {self}."
             raise ModelError(msg)
         least = min(self.encoder_rate, self.decoder_rate, self.validate_every, self.patience, self.pull_to_base)
-        if least < 0 or not 0 <= self.replay_share <= 1:
+        if least < 0 or not (0 <= self.replay_share <= 1 and 0 < self.careless_share < 1):
             msg = f"Expected no negative rate, interval or weight, and a share of 0 to 1; found {self}."
             raise ModelError(msg)
 

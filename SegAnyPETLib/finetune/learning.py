@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from SegAnyPETLib.finetune.cohort_offset import CohortOffset
 from SegAnyPETLib.finetune.config import CPCLConfig, FineTuneConfig
 from SegAnyPETLib.finetune.crops import SYNTHETIC_CASE, LabelledCrop, to_masks, to_volumes
 from SegAnyPETLib.finetune.distributed import ALONE, Processes
@@ -19,13 +20,12 @@ from SegAnyPETLib.finetune.losses import consistency, weighted_dice_ce
 from SegAnyPETLib.finetune.memory import Pieces
 from SegAnyPETLib.finetune.prompt_sets import FollowingClicks, sample_prompt_set, to_points
 from SegAnyPETLib.finetune.rectification import (
-    CohortOffset,
     RectifiedLabel,
     disagreement,
     is_comparable,
-    label_offset_mm,
     rectify,
 )
+from SegAnyPETLib.finetune.uptake_edge import edge_offset_mm
 
 FIRST_CLICK_WEIGHT = 0.5  # of the loss after the first click, where more follow
 Key = tuple[int, ...]  # seeds a generator
@@ -185,7 +185,7 @@ def repair_labels(
         rectify(
             crops[n].label,
             ensembles[n],
-            offset_mm=cohort.mm,
+            offset_mm=cohort.of_case(crops[n].case),
             usual_disagreement=cohort.usual_disagreement,
             spacing_kji_mm=crops[n].spacing_kji_mm,
             config=config,
@@ -197,28 +197,31 @@ def repair_labels(
 
 
 def _note(cohort: CohortOffset, crops: Sequence[LabelledCrop], found: NDArray[np.float64], *, careful: int) -> None:
-    """Add offset and disagreement (N, 2) of crops, of which the first ones are careful."""
+    """Add offset and disagreement (N, 2) of crops, of which the first ones are careful; NaN is not known."""
     for n, (offset, contradicted) in enumerate(found.tolist()):
-        if crops[n].case != SYNTHETIC_CASE:  # made-up lesions are no measure for how a site's people draw
+        is_real = crops[n].case != SYNTHETIC_CASE  # made-up lesions are no measure for how a site's people draw
+        if is_real and not np.isnan(contradicted):
             offset_mm = None if np.isnan(offset) else offset
             cohort.add(crops[n].case, is_careful=n < careful, offset_mm=offset_mm, disagreement=contradicted)
 
 
 def _difference(crop: LabelledCrop, ensemble: Ensemble, config: CPCLConfig) -> tuple[float, float]:
-    """Offset in mm, NaN where there is none to be measured, and disagreement of a label and the ensemble."""
-    spacing, teacher, offset = crop.spacing_kji_mm, ensemble.mean > 0.5, None
-    if is_comparable(crop.label, teacher, config):
-        offset = label_offset_mm(
-            crop.label,
-            teacher,
-            spacing_kji_mm=spacing,
-            limit_mm=config.offset_limit_mm,
-            cut_share=config.offset_cut_share,
-        )
-    return (
-        np.nan if offset is None else offset,
-        disagreement(crop.label, ensemble, spacing_kji_mm=spacing, config=config),
+    """How far a label lies outside the edge of uptake, in mm, and what of the ensemble it contradicts.
+
+    NaN where there is no edge; both where label and ensemble hardly overlap: such a label is elsewhere.
+    """
+    spacing = crop.spacing_kji_mm
+    if not is_comparable(crop.label, ensemble.mean > 0.5, config):
+        return np.nan, np.nan
+    offset = edge_offset_mm(
+        crop.label,
+        crop.suv,
+        spacing_kji_mm=spacing,
+        reach_mm=config.edge_reach_mm,
+        cut_share=config.offset_cut_share,
     )
+    contradicted = disagreement(crop.label, ensemble, spacing_kji_mm=spacing, config=config)
+    return np.nan if offset is None else offset, contradicted
 
 
 def repaired_loss(

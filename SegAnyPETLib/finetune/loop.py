@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from SegAnyPETLib.finetune.cohort_offset import CohortOffset
 from SegAnyPETLib.finetune.config import FineTuneConfig
 from SegAnyPETLib.finetune.crops import CropSource, LabelledCrop, to_volumes
 from SegAnyPETLib.finetune.distributed import ALONE, Processes
@@ -24,7 +25,6 @@ from SegAnyPETLib.finetune.learning import Lesson, Repaired, click_loss, repair_
 from SegAnyPETLib.finetune.lora import merge_lora
 from SegAnyPETLib.finetune.losses import ramp
 from SegAnyPETLib.finetune.memory import Pieces
-from SegAnyPETLib.finetune.rectification import CohortOffset
 from SegAnyPETLib.finetune.trained_parts import ParameterGroup, set_training_mode
 
 LOWEST_RATE = 0.1  # of the learning rate, at the end of the cosine
@@ -184,7 +184,8 @@ def _draw(
     count = config.batch * processes.count
     if config.method == "hq":
         return source.careful(rng, count), []
-    careful, careless = source.careful(rng, count - count // 2), source.careless(rng, count // 2)
+    quick = min(max(int(config.careless_share * count), 1), count - 1)
+    careful, careless = source.careful(rng, count - quick), source.careless(rng, quick)
     return (careful, careless) if repair_share(config, step) > 0 else (careful + careless, [])
 
 
@@ -231,13 +232,13 @@ def _gradients(
 ) -> float:
     """Leave the gradients of this process's crops in the parameters, and return its part of the loss.
 
-    The loss is the mean of the taught crops of all processes, and of the careless ones, where they are apart, as much
-    again; so the parts of the processes and the pieces add up.
+    The loss is the mean over all crops of all processes; so the parts of the processes and the pieces add up.
     """
     network: Any = state.network
     key, clicks, device = (config.seed, step, 1), config.max_clicks, where.device
     own, own_careless = where.processes.part(len(taught)), where.processes.part(len(careless) if repaired else 0)
     state.optimizer.zero_grad(set_to_none=True)
+    count = len(taught) + (len(careless) if repaired else 0)
     total = 0.0
     for piece, careless_piece in state.pieces.of_both(len(own), len(own_careless)):
         loss: Any = 0.0  # a number only before the first term
@@ -247,13 +248,12 @@ def _gradients(
                 lesson = Lesson([crop.label for crop in crops], first=own[piece.start])
                 embedding = network.encode(to_volumes(crops, device))
                 losses, _ = click_loss(network, embedding, crops, lesson, key=key, max_clicks=clicks, device=device)
-                loss = losses.sum() / len(taught)
+                loss = losses.sum() / count
             if careless_piece and repaired is not None:
                 crops, labels = [careless[own_careless[n]] for n in careless_piece], repaired.piece(careless_piece)
                 embedding = network.encode(to_volumes(crops, device))
                 losses = repaired_loss(network, embedding, crops, labels, key=(*key, 3), config=config, device=device)
-                loss = loss + losses.sum() / len(careless)
-        loss = loss / (2 if repaired else 1)
+                loss = loss + losses.sum() / count
         state.scaler.scale(loss).backward()
         total += loss.item()
     return total

@@ -1,9 +1,9 @@
-"""Repairing careless labels: where a confident ensemble disagrees, and by how much a cohort draws too large or small.
+"""Repairing careless labels: borders that lie too far out or in, and where a confident ensemble disagrees.
 
-Cross prompting gives an ensemble. Against it the careful labels show what is usual, and the careless ones how far they
-are off: the whole cohort by an offset of its borders, which is taken back, and a single case by what it contradicts
-even then. Only where a case contradicts more than careful ones do, the ensemble replaces its label; a teacher that is
-no better than the labels would else spoil them. How far a repaired label is believed depends on both.
+By how much a label is too large or too small is known from the image and the careful labels (`cohort_offset`), and is
+taken back. Cross prompting gives an ensemble; the careful labels show what is usually off it. Only where a case
+contradicts it more than careful ones do, even then, the ensemble replaces its label; a teacher that is no better than
+the labels would else spoil them. How far a repaired label is believed depends on both.
 """
 
 from __future__ import annotations
@@ -13,19 +13,10 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from SegAnyPETLib.finetune.config import CPCLConfig
 from SegAnyPETLib.finetune.ensemble import Ensemble
-from SegAnyPETLib.finetune.signed_distance import (
-    Spacing,
-    border_voxels,
-    box_around,
-    has_border,
-    moved_share,
-    signed_distance_mm,
-    within_mm,
-)
+from SegAnyPETLib.finetune.signed_distance import Spacing, moved_share, within_mm
 
 Verdict = Literal["used", "doubtful", "left out"]
 DOUBTFUL_WEIGHT = 0.25
@@ -54,37 +45,6 @@ class RectifiedLabel:
     trust: float
     verdict: Verdict
     changed: float
-
-
-def label_offset_mm(
-    label: NDArray[np.bool_],
-    teacher: NDArray[np.bool_],
-    *,
-    spacing_kji_mm: Spacing,
-    limit_mm: float,
-    cut_share: float = 0.0,
-) -> float | None:
-    """By how much the label's border lies outside the teacher's, in mm; None where either has no border.
-
-    The mean of the label's signed distance over the voxels on both sides of the teacher's border, less the same of the
-    teacher's own, so that equal masks have an offset of 0.
-
-    Args:
-        label: (K, J, I).
-        teacher: (K, J, I), what the label is compared with.
-        spacing_kji_mm: Voxel size along k, j, i.
-        limit_mm: Each voxel counts at most so much: a missing part is no offset.
-        cut_share: Of the voxels with the least and with the greatest difference that are left out, each below one
-            half. With a quarter, offsets well below a voxel come out too small: most voxels are then the same in both.
-    """
-    if not has_border(label) or not has_border(teacher):
-        return None
-    box = box_around(label | teacher, reach_mm=0.0, spacing_kji_mm=spacing_kji_mm)
-    label, teacher = label[box], teacher[box]
-    at = border_voxels(teacher)
-    theirs = signed_distance_mm(label, spacing_kji_mm=spacing_kji_mm)[at]
-    own = signed_distance_mm(teacher, spacing_kji_mm=spacing_kji_mm)[at]
-    return float(stats.trim_mean(np.clip(theirs - own, -limit_mm, limit_mm), cut_share))
 
 
 def is_comparable(label: NDArray[np.bool_], teacher: NDArray[np.bool_], config: CPCLConfig) -> bool:
@@ -127,7 +87,7 @@ def rectify(
     Args:
         label: As it was drawn, (K, J, I), with at least one voxel.
         ensemble: Of the teacher's answers to prompts made from the label.
-        offset_mm: Of the whole cohort against the careful cases, positive where its labels are too large.
+        offset_mm: By how much the label is too large, negative where it is too small.
         usual_disagreement: What careful labels contradict, see `disagreement`.
         spacing_kji_mm: Voxel size along k, j, i.
         config: Thresholds.
@@ -149,54 +109,6 @@ def rectify(
     belief = max(belief_in_offset(offset_mm, config), trust)
     changed = float(((share > 0.5) != label).sum() / max(int(label.sum()), 1))
     return RectifiedLabel(share > 0.5, share, weight, belief, trust, verdict, changed)
-
-
-Look = tuple[int, float, float]  # case, offset in mm, disagreement
-
-
-class CohortOffset:
-    """The offset of the careless labels against the careful ones, from the newest looks at them.
-
-    Attributes:
-        careful: Looks at careful labels, the oldest first.
-        careless: The same of careless ones.
-    """
-
-    def __init__(self, config: CPCLConfig) -> None:
-        self._config = config
-        self.careful: list[Look] = []
-        self.careless: list[Look] = []
-
-    def add(self, case: int, *, is_careful: bool, offset_mm: float | None, disagreement: float) -> None:
-        """Note what one label is off against the teacher; nothing where it has no border."""
-        if offset_mm is None:
-            return
-        kept = self.careful if is_careful else self.careless
-        kept.append((case, offset_mm, disagreement))
-        del kept[: -self._config.looks_remembered]
-
-    @property
-    def mm(self) -> float:
-        """Mean of the careless less mean of the careful cases, drawn towards 0 by its own standard error.
-
-        Several looks at one case are one: four careful cases that were looked at forty times are still four.
-        """
-        careful, careless = _means_by_case(self.careful), _means_by_case(self.careless)
-        if min(len(careful), len(careless)) < self._config.fewest_cases:
-            return 0.0
-        difference = float(careless.mean() - careful.mean())
-        error = float(np.sqrt(careful.var(ddof=1) / len(careful) + careless.var(ddof=1) / len(careless)))
-        return float(np.sign(difference) * max(abs(difference) - self._config.standard_errors * error, 0.0))
-
-    @property
-    def usual_disagreement(self) -> float:
-        """What nine of ten looks at careful labels contradict at most."""
-        known = [share for _case, _mm, share in self.careful]
-        return float(np.quantile(known, 0.9)) if known else 0.0
-
-
-def _means_by_case(looks: list[Look]) -> NDArray[np.float64]:
-    return np.array([np.mean([mm for one, mm, _ in looks if one == case]) for case in {look[0] for look in looks}])
 
 
 def _verdict(

@@ -13,10 +13,10 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from SegAnyPETLib.finetune.cohort_offset import CohortOffset
 from SegAnyPETLib.finetune.config import FineTuneConfig
 from SegAnyPETLib.finetune.crops import CropSource, LabelledCrop
 from SegAnyPETLib.finetune.learning import PromptableNetwork, repair_labels
-from SegAnyPETLib.finetune.rectification import CohortOffset
 
 AT_ONCE = 2  # crops of either kind
 LOOKS_PER_CASE = 3

@@ -81,3 +81,27 @@ def border_voxels(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     cross = ndimage.generate_binary_structure(3, 1)
     grown = ndimage.binary_dilation(mask, cross)
     return np.asarray(grown & ~ndimage.binary_erosion(mask, cross, border_value=1))
+
+
+def label_offset_mm(
+    label: NDArray[np.bool_], other: NDArray[np.bool_], *, spacing_kji_mm: Spacing, limit_mm: float
+) -> float | None:
+    """By how much a label's border lies outside another mask's, in mm; None where either has no border.
+
+    The mean of the label's signed distance over the voxels on both sides of the other's border, less the same of the
+    other's own, so that equal masks have an offset of 0.
+
+    Args:
+        label: (K, J, I).
+        other: (K, J, I), what the label is compared with.
+        spacing_kji_mm: Voxel size along k, j, i.
+        limit_mm: Each voxel counts at most so much: a missing part is no offset.
+    """
+    if not has_border(label) or not has_border(other):
+        return None
+    box = box_around(label | other, reach_mm=0.0, spacing_kji_mm=spacing_kji_mm)
+    label, other = label[box], other[box]
+    at = border_voxels(other)
+    theirs = signed_distance_mm(label, spacing_kji_mm=spacing_kji_mm)[at]
+    own = signed_distance_mm(other, spacing_kji_mm=spacing_kji_mm)[at]
+    return float(np.mean(np.clip(theirs - own, -limit_mm, limit_mm)))

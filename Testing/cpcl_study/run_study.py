@@ -38,7 +38,9 @@ CLICKS = (1, 3)
 BASE_TRAINING = FineTuneConfig(
     method="hq", steps=1000, seed=1, learning_rate=2e-3, warm_up_steps=50, batch=8, max_clicks=3
 )
-TUNING = FineTuneConfig(steps=160, learning_rate=1e-3, warm_up_steps=5, batch=4, max_clicks=3, average_decay=0.95)
+TUNING = FineTuneConfig(
+    steps=160, learning_rate=1e-3, warm_up_steps=5, batch=4, careless_share=0.75, max_clicks=3, average_decay=0.95
+)
 
 
 def evaluate(weights, crops):

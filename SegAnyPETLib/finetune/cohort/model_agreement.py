@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from SegAnyPETLib.clicks import deepest_voxel
 from SegAnyPETLib.errors import PromptError, SegAnyPETWarning
 from SegAnyPETLib.finetune.cohort.cases import CohortCase
-from SegAnyPETLib.finetune.rectification import label_offset_mm
+from SegAnyPETLib.finetune.signed_distance import label_offset_mm
 from SegAnyPETLib.geometry import VoxelBox
 from SegAnyPETLib.session import InteractiveSession, Point, SegmentationModel
 

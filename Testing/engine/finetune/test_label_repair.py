@@ -11,14 +11,12 @@ from SegAnyPETLib.finetune.config import CPCLConfig
 from SegAnyPETLib.finetune.ensemble import combine, entropy_bits
 from SegAnyPETLib.finetune.label_noise import KINDS, LabelNoise, add_label_noise
 from SegAnyPETLib.finetune.rectification import (
-    CohortOffset,
     belief_in_disagreement,
     belief_in_offset,
     disagreement,
-    label_offset_mm,
     rectify,
 )
-from SegAnyPETLib.finetune.signed_distance import moved_share, signed_distance_mm
+from SegAnyPETLib.finetune.signed_distance import label_offset_mm, moved_share, signed_distance_mm
 
 SPACING = (3.0, 4.0, 5.0)
 SHAPE = (30, 26, 22)
@@ -72,26 +70,10 @@ def test_answers_that_agree_depend_on_no_prompt_and_those_that_differ_do():
 
 @pytest.mark.parametrize("bias_mm", [-8.0, -4.0, 4.0, 8.0])
 def test_the_offset_of_labels_that_were_moved_is_found(bias_mm):
-    truth = ball(26.0)
-    label = ball(26.0 + bias_mm)
-    for cut in (0.0, CONFIG.offset_cut_share):
-        found = label_offset_mm(label, truth, spacing_kji_mm=SPACING, limit_mm=12.0, cut_share=cut)
-        assert found == pytest.approx(bias_mm, abs=1.2)  # 0.3 voxels of 4 mm
+    truth, label = ball(26.0), ball(26.0 + bias_mm)
+    found = label_offset_mm(label, truth, spacing_kji_mm=SPACING, limit_mm=12.0)
+    assert found == pytest.approx(bias_mm, abs=1.2)  # 0.3 voxels of 4 mm
     assert label_offset_mm(truth, truth, spacing_kji_mm=SPACING, limit_mm=12.0) == 0
-
-
-def test_a_leak_of_the_teacher_is_no_offset():
-    truth = ball(26.0)
-    leak = np.zeros_like(truth)
-    leak[12:18, 10:16, :4] = True  # an arm from the ball to the end of the image, a fifth of the border
-    teacher = truth | leak
-    differences = signed_distance_mm(truth, spacing_kji_mm=SPACING) - signed_distance_mm(
-        teacher, spacing_kji_mm=SPACING
-    )
-    assert differences[leak & ~truth].mean() < -3  # which the mean over the border would take for one
-    cut = CONFIG.offset_cut_share
-    found = label_offset_mm(truth, teacher, spacing_kji_mm=SPACING, limit_mm=12.0, cut_share=cut)
-    assert found == pytest.approx(0, abs=0.1)
 
 
 @pytest.mark.parametrize("bias_mm", [-8.0, -4.0, 4.0, 8.0])
@@ -167,18 +149,6 @@ def test_a_missing_part_is_a_contradiction_although_it_is_hardly_an_offset():
     teacher = blurred_teacher(truth)
     assert disagreement(half, teacher, spacing_kji_mm=SPACING, config=CONFIG) > 0.25
     assert disagreement(truth, teacher, spacing_kji_mm=SPACING, config=CONFIG) < 0.05
-
-
-def test_the_cohorts_offset_needs_enough_cases_and_is_drawn_towards_nothing_by_its_error():
-    cohort = CohortOffset(CPCLConfig(fewest_cases=3, standard_errors=1.0))
-    for case, mm in enumerate((0.0, 0.6, -0.6)):
-        assert cohort.mm == 0
-        for trembling in (-0.1, 0.1):  # two looks at a case are one case
-            cohort.add(case, is_careful=True, offset_mm=mm + trembling, disagreement=0.02)
-            cohort.add(case + 9, is_careful=False, offset_mm=4 + mm + trembling, disagreement=0.2)
-    error = np.sqrt(2 * 0.36 / 3)  # the squares of 0.6 and -0.6 over two, for both kinds, over three cases
-    assert cohort.mm == pytest.approx(4 - error)
-    assert cohort.usual_disagreement == pytest.approx(0.02)
 
 
 @pytest.mark.parametrize("kind", KINDS)
