@@ -29,6 +29,7 @@ PresetName = Literal["quick", "balanced", "thorough"]
 PRESETS: tuple[PresetName, ...] = get_args(PresetName)
 FEWEST_CAREFUL = 3  # below this, no offset of the careless labels can be trusted
 REPLAY_SHARE = 0.5
+LEAST_CARELESS_SHARE, MOST_CARELESS_SHARE = 0.1, 0.5  # of the crops, where there are careless ones
 PATIENCE = 5  # validations
 VALIDATIONS = 10  # per run
 WARM_UP_SHARE = 0.05
@@ -129,6 +130,7 @@ def choose_preset(
         learning_rate=recipe.learning_rate,
         warm_up_steps=max(1, round(WARM_UP_SHARE * steps)),
         batch=batch,
+        careless_share=_careless_share(careful_cases, careless_cases),
         max_clicks=max(CLICKS),  # what the card judges is learned
         gradient_clip=GRADIENT_CLIP[architecture],
         parts=recipe.parts,
@@ -144,6 +146,13 @@ def choose_preset(
         replay_share=REPLAY_SHARE,
     )
     return Preset(config, config.parts, " ".join([why_method, why_parts, why_precision]).strip())
+
+
+def _careless_share(careful_cases: int, careless_cases: int) -> float:
+    """Of a step's crops, so that no case is drawn more often than others; at most half, or too few were replayed."""
+    drawn_for_careful = careful_cases / (1 - REPLAY_SHARE)
+    share = careless_cases / (drawn_for_careful + careless_cases)
+    return min(max(share, LEAST_CARELESS_SHARE), MOST_CARELESS_SHARE)
 
 
 def estimate_seconds(network: nn.Module, source: CropSource, config: FineTuneConfig, *, device: torch.device) -> float:

@@ -58,6 +58,22 @@ def test_the_labels_decide_the_method(careful, careless, method):
     assert "careful" in why
 
 
+@pytest.mark.parametrize(
+    ("careful", "careless", "share"),
+    [
+        (10, 10, 1 / 3),  # half of the careful crops are replayed: one of three, and each case as often as others
+        (4, 14, 0.5),  # no more, so that a quarter of all crops is replayed
+        (60, 1, 0.1),
+        (5, 0, 0.1),  # there are none to be drawn
+    ],
+)
+def test_no_case_is_drawn_more_often_than_others_as_far_as_replay_allows(careful, careless, share):
+    config, _, _ = choose_preset(
+        "quick", architecture="lite", careful_cases=careful, careless_cases=careless, device=CPU
+    )
+    assert config.careless_share == pytest.approx(share)
+
+
 def test_precision_follows_the_device(a_gpu, monkeypatch):
     def precision(device):
         preset = choose_preset("quick", architecture="lite", careful_cases=5, careless_cases=0, device=device)
