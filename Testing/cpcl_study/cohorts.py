@@ -79,13 +79,13 @@ class Cohort:
     """A `CropSource` of a few cases, each turned and flipped anew whenever it is drawn."""
 
     def __init__(self, careful, careless):
-        self._careful, self._careless = careful, careless
+        self.careful_cases, self.careless_cases = careful, careless
 
     def careful(self, rng, count):
-        return self._drawn(rng, self._careful, count)
+        return self._drawn(rng, self.careful_cases, count)
 
     def careless(self, rng, count):
-        return self._drawn(rng, self._careless, count)
+        return self._drawn(rng, self.careless_cases, count)
 
     def _drawn(self, rng, cases, count):
         return [turned(rng, cases[rng.integers(len(cases))]) for _ in range(count)]
