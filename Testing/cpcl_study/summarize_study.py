@@ -43,9 +43,8 @@ def interval(differences, rng):
     return np.percentile(means, [2.5, 97.5])
 
 
-def compared(first, second, measure, rng):
-    """Mean difference, its interval, the p value over seeds, and seeds in which the first is ahead."""
-    differences = paired(first, second, measure)
+def compared(differences, rng):
+    """Mean of differences (seeds, cases), its interval, the p value over seeds, and seeds in which it is positive."""
     by_seed = differences.mean(axis=1)
     low, high = interval(differences, rng)
     p = stats.ttest_1samp(by_seed, 0).pvalue if len(by_seed) > 1 else float("nan")
@@ -76,8 +75,16 @@ def main():
         ours = found["cpcl", noise]
         cells = [noise, mean("plain", noise, like=("cpcl", noise)), mean("cpcl", noise, like=("plain", noise))]
         for method, of in (("plain", noise), ("hq", "clean")):
-            cells.append(compared(ours, found[method, of], measure, rng) if (method, of) in found else "-")
+            cells.append(compared(paired(ours, found[method, of], measure), rng) if (method, of) in found else "-")
         sys.stdout.write("| " + " | ".join(cells) + " |\n")
+    kinds = [noise for method, noise in found if method == "cpcl" and noise != "clean"]
+    alone = found.get(("hq", "clean"), {})
+    whole = [kind for kind in kinds if found["cpcl", kind].keys() == alone.keys()]
+    if whole:
+        over_all = np.mean([paired(found["cpcl", kind], alone, measure) for kind in whole], axis=0)
+        sys.stdout.write(
+            f"\nCPCL - careful alone, mean of {len(whole)} kinds of mislabelling: {compared(over_all, rng)}\n"
+        )
 
 
 if __name__ == "__main__":
