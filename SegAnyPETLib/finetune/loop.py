@@ -184,8 +184,8 @@ def _draw(
     count = config.batch * processes.count
     if config.method == "hq":
         return source.careful(rng, count), []
-    quick = min(max(int(config.careless_share * count), 1), count - 1)
-    careful, careless = source.careful(rng, count - quick), source.careless(rng, quick)
+    careless_count = min(max(int(config.careless_share * count), 1), count - 1)
+    careful, careless = source.careful(rng, count - careless_count), source.careless(rng, careless_count)
     return (careful, careless) if repair_share(config, step) > 0 else (careful + careless, [])
 
 
