@@ -51,7 +51,7 @@ def test_cpcl_learns_more_than_plain_training_from_labels_that_are_too_large_or_
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         lines = pool.map(run_study.run, [(None, site, SHORT, key) for key in keys], chunksize=1)
     dice = {key: np.mean(line["dice_1"]) for key, line in zip(keys, lines, strict=True)}
-    for noise, least in zip(noises, (0.03, 0.01), strict=True):
+    for noise in noises:  # each gained 0.09 to 0.14 when this was written
         gains = [dice["cpcl", noise, seed] - dice["plain", noise, seed] for seed in SEEDS]
-        assert min(gains) > 0, (noise, gains)
-        assert np.mean(gains) > least, (noise, gains)
+        assert min(gains) > 0.02, (noise, gains)
+        assert np.mean(gains) > 0.05, (noise, gains)
