@@ -12,6 +12,7 @@ from pathlib import Path
 from slicer.i18n import tr as _
 
 from SegAnyPETLib.errors import InputError, SegAnyPETWarning
+from SegAnyPETLib.finetune.cohort.findings import WHOLE_COHORT
 from SegAnyPETPanels.DetachedProcess import JSONCommand
 
 SPLIT_SEED = 1  # the same cohort is split the same way again
@@ -76,6 +77,11 @@ class FineTuneCases:
     def isChecked(self):
         """Whether the checker has seen the list as it is now."""
         return self.manifest is not None and self._checked == self.manifest
+
+    @property
+    def ofAll(self):
+        """What the checker said of all cases together, as it says it of a row; nothing once the list was changed."""
+        return self._findings.get(WHOLE_COHORT, ()) if self.isChecked else ()
 
     @property
     def lines(self):

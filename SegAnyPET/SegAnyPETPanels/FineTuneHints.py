@@ -38,6 +38,15 @@ def casesText(cases):
     return "Hint", text + " " + _("Press Start.")
 
 
+def checkedText(cases):
+    """What the checker said of all cases together, in its own words; empty where that is nothing.
+
+    Args:
+        cases: The `FineTuneCases`.
+    """
+    return " ".join(f"{message[:1].upper()}{message[1:]}. {advice}" for _severity, message, advice in cases.ofAll)
+
+
 def runText(state):
     """How a run is doing.
 

@@ -7,7 +7,7 @@ from SegAnyPETPanels.FineTuneCard import cardText, isBetter, modelOf, picturePat
 from SegAnyPETPanels.FineTuneCases import LIST_NAME
 from SegAnyPETPanels.FineTuneCohort import FineTuneCohort
 from SegAnyPETPanels.FineTuneForm import FineTuneForm
-from SegAnyPETPanels.FineTuneHints import casesText, labelsText, runText
+from SegAnyPETPanels.FineTuneHints import casesText, checkedText, labelsText, runText
 from SegAnyPETPanels.FineTunePlot import FineTunePlot
 from SegAnyPETPanels.FineTuneRun import FineTuneRun
 from SegAnyPETPanels.RunPanel import RunPanel
@@ -142,9 +142,9 @@ class FineTunePanel(RunPanel):
         self._showProgress()
         self._showResult(card if isFree else None)
         self._showHint()
-        labels = ""
-        if self.state is not None:
-            labels = labelsText(self.state.number("offset_mm"), self.state.number("belief"))
+        state, labels = self.state, checkedText(self.cases)
+        if state is not None:
+            labels = labelsText(state.number("offset_mm"), state.number("belief")) or labels
         self.ui.labelsLabel.setText(labels)
         self.ui.labelsLabel.setVisible(bool(labels))
 

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from SegAnyPETLib.finetune.config import CPCLConfig
 
 Look = tuple[int, float | None, float]  # case, offset in mm where there is an edge of uptake, disagreement
+
+
+class Difference(NamedTuple):
+    """How far careless labels lie outside careful ones, against the edge of uptake.
+
+    Attributes:
+        mm: Median of the careless less median of the careful cases.
+        error_mm: Standard error, of the difference of their means.
+        careful: Number of cases with careful labels it is from.
+        careless: The same with careless ones.
+    """
+
+    mm: float
+    error_mm: float
+    careful: int
+    careless: int
 
 
 class CohortOffset:
@@ -30,13 +48,18 @@ class CohortOffset:
         del kept[: -self._config.looks_remembered]
 
     @property
-    def mm(self) -> float:
-        """Median of the careless less median of the careful cases, drawn towards 0 by the error of their means.
+    def difference(self) -> Difference | None:
+        """As it is, and how sure; None while there are too few cases.
 
         Medians, since one tumour in four is often unlike the others. Several looks at one case are one: four careful
-        cases that were looked at forty times are still four. 0 while there are too few.
+        cases that were looked at forty times are still four.
         """
-        return self._mm(_values(self.careful), _values(self.careless))
+        return self._difference(_values(self.careful), _values(self.careless))
+
+    @property
+    def mm(self) -> float:
+        """The difference, drawn towards 0 by its error; 0 while there are too few cases."""
+        return self._drawn_to_zero(self.difference)
 
     def of_case(self, case: int) -> float:
         """By how much the label of one careless case is off, in mm; the cohort's offset where its own is not known.
@@ -49,9 +72,10 @@ class CohortOffset:
             Assoc 70:311).
         """
         careful, careless = _values(self.careful), _values(self.careless)
-        whole = self._mm(careful, careless)
+        difference = self._difference(careful, careless)
+        whole = self._drawn_to_zero(difference)
         own = [mm for one, mm, _ in self.careless if one == case and mm is not None]
-        if not own or self._are_too_few(careful, careless):
+        if not own or difference is None:
             return whole
         scatter = float(careless.var(ddof=1))
         usual = self._config.careful_scatter**2 * float(careful.var(ddof=1))
@@ -64,15 +88,17 @@ class CohortOffset:
         known = [share for _case, _mm, share in self.careful]
         return float(np.quantile(known, 0.9)) if known else 0.0
 
-    def _mm(self, careful: NDArray[np.float64], careless: NDArray[np.float64]) -> float:
-        if self._are_too_few(careful, careless):
-            return 0.0
-        difference = float(np.median(careless) - np.median(careful))
+    def _difference(self, careful: NDArray[np.float64], careless: NDArray[np.float64]) -> Difference | None:
+        if min(len(careful), len(careless)) < self._config.fewest_cases:
+            return None
         error = float(np.sqrt(careful.var(ddof=1) / len(careful) + careless.var(ddof=1) / len(careless)))
-        return float(np.sign(difference) * max(abs(difference) - self._config.standard_errors * error, 0.0))
+        return Difference(float(np.median(careless) - np.median(careful)), error, len(careful), len(careless))
 
-    def _are_too_few(self, careful: NDArray[np.float64], careless: NDArray[np.float64]) -> bool:
-        return min(len(careful), len(careless)) < self._config.fewest_cases
+    def _drawn_to_zero(self, difference: Difference | None) -> float:
+        if difference is None:
+            return 0.0
+        rest = max(abs(difference.mm) - self._config.standard_errors * difference.error_mm, 0.0)
+        return float(np.sign(difference.mm) * rest)
 
 
 def _values(looks: list[Look]) -> NDArray[np.float64]:

@@ -43,6 +43,18 @@ def test_findings_are_shown_per_case_with_words_and_colours(a_tuning):
     assert "1 have errors" in a_tuning.ui.hintLabel.text
 
 
+def test_what_concerns_all_cases_is_said_until_the_list_is_changed(a_tuning):
+    a_tuning.plan(findings=[("", "note", "the careless labels are too large", "Learn with cpcl.")])
+    a_tuning.find()
+    a_tuning.check()
+    assert {row[3] for row in a_tuning.rows()} == {"No problem found"}
+    assert a_tuning.ui.labelsLabel.text == "The careless labels are too large. Learn with cpcl."
+    assert a_tuning.ui.labelsLabel.visible
+    a_tuning.choose("a")
+    a_tuning.menu(a_tuning.ui.qualityButton, "LQ: careless, by threshold or program")
+    assert not a_tuning.ui.labelsLabel.visible
+
+
 def test_a_double_click_shows_the_page_of_pictures_with_the_case(a_tuning):
     a_tuning.find()
     a_tuning.check()

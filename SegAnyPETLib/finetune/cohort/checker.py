@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from SegAnyPETLib.errors import GeometryError, SegAnyPETError
 from SegAnyPETLib.finetune.cohort.cases import ODD_VALUES, OTHER_GRID, CohortCase, load_case
 from SegAnyPETLib.finetune.cohort.cross_case import CaseTraits, copies, leaks, traits_of
-from SegAnyPETLib.finetune.cohort.findings import SEVERITIES, Finding, rounded_ml
+from SegAnyPETLib.finetune.cohort.drawn_size import drawn_otherwise, drawn_outside_mm
+from SegAnyPETLib.finetune.cohort.findings import SEVERITIES, WHOLE_COHORT, Finding, rounded_ml
 from SegAnyPETLib.finetune.cohort.label_place import (
     FARTHEST_MM,
     BorderShells,
@@ -26,7 +27,7 @@ from SegAnyPETLib.finetune.cohort.label_place import (
     mirrored_steps,
 )
 from SegAnyPETLib.finetune.cohort.label_quality import as_threshold, border_of, threshold_volume_ml, unevenness
-from SegAnyPETLib.finetune.cohort.manifest import CohortEntry, Manifest
+from SegAnyPETLib.finetune.cohort.manifest import CohortEntry, Manifest, Quality
 
 if TYPE_CHECKING:
     from SegAnyPETLib.session import SegmentationModel
@@ -56,20 +57,22 @@ def check_cohort(
         on_case: Called after each case with its line, the case (None where it cannot be opened) and what was found.
 
     Returns:
-        Errors first, then warnings, then notes, each in the order of the manifest.
+        Errors first, then warnings, then notes, each in the order of the manifest, what concerns all cases first.
     """
     found: list[Finding] = []
+    outside_mm: list[tuple[Quality, float | None]] = []
     traits: list[CaseTraits] = []
     for entry in manifest.entries:
         case, own = _opened(entry)
         if case is not None:
             own += check_case(case, model=model)
             traits.append(traits_of(entry, case))
+            outside_mm.append((case.quality, drawn_outside_mm(case)))
         found += own
         if on_case is not None:
             on_case(entry, case, own)
-    found += [*leaks(manifest.entries), *copies(traits)]
-    order = {entry.case: n for n, entry in enumerate(manifest.entries)}
+    found += [*leaks(manifest.entries), *copies(traits), *drawn_otherwise(outside_mm)]
+    order = {entry.case: n for n, entry in enumerate(manifest.entries)} | {WHOLE_COHORT: -1}
     return sorted(found, key=lambda finding: (SEVERITIES.index(finding.severity), order[finding.case]))
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+WHOLE_COHORT = ""  # instead of a case's name, which is never empty
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Finding:
     """One thing a person should know before training on a case.
 
     Attributes:
-        case: Its name.
+        case: Its name, or `WHOLE_COHORT`.
         kind: A short name of what was found, for example ``shifted``.
         severity: ``error``: must not be used so; ``warning``: a person should look; ``note``: good to know.
         message: What was found, with numbers.
@@ -28,7 +29,7 @@ class Finding:
     advice: str
 
     def __str__(self) -> str:
-        return f"{self.severity}: {self.case}: {self.message}. {self.advice}"
+        return f"{self.severity}: {self.case or 'all cases'}: {self.message}. {self.advice}"
 
     def to_dict(self) -> dict[str, str]:
         """For JSON."""

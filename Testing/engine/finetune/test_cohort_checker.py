@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from little_cohort import LittleCohort, little_case, moved
+from scipy import ndimage
 
 from SegAnyPETLib.data import write_seg_nrrd, write_volume_nifti
 from SegAnyPETLib.data.segment import Segment
@@ -27,8 +28,8 @@ def only(findings, kind):
 
 
 def test_a_clean_cohort_gives_no_finding(a_cohort):
-    for seed, split in ((1, "train"), (2, "train"), (3, "validation"), (4, "test")):
-        a_cohort.add(seed, split=split, quality="LQ" if seed == 2 else "HQ")
+    for seed in range(1, 9):
+        a_cohort.add(seed, split=("train", "validation", "test")[seed % 3], quality="LQ" if seed > 4 else "HQ")
     assert check_cohort(a_cohort.manifest()) == []
 
 
@@ -244,6 +245,32 @@ def test_findings_come_most_severe_first_and_by_case(a_cohort):
     assert [name for name, _ in seen] == ["case_001", "case_002", "case_003"]
     assert [finding.severity for finding in findings] == sorted(finding.severity for finding in findings)
     assert findings[0].case == "case_003"
+
+
+@pytest.mark.parametrize(("moved_mm", "word"), [(8.0, "large"), (-6.0, "small")])
+def test_careless_labels_that_are_drawn_otherwise_are_told_of_as_a_whole(a_cohort, moved_mm, word):
+    for seed in range(1, 9):
+        case = a_cohort.add(seed, quality="LQ" if seed > 4 else "HQ")
+        if seed > 4:
+            spacing = case.grid.spacing_kji_mm
+            depth = ndimage.distance_transform_edt(case.label, sampling=spacing)
+            away = ndimage.distance_transform_edt(~case.label, sampling=spacing)
+            case.label = away <= moved_mm if moved_mm > 0 else depth > -moved_mm
+    finding = only(check_cohort(a_cohort.manifest()), "drawn otherwise")
+    assert (finding.case, finding.severity) == ("", "note")
+    millimetres = int(finding.message.split(" mm too ")[0].split()[-1])
+    assert millimetres == pytest.approx(abs(moved_mm), abs=2.5)  # voxels have 3.5 to 4.5 mm
+    assert f"mm too {word}" in finding.message
+    assert "4 and 4 cases" in finding.message
+    assert str(finding).startswith("note: all cases: the careless labels")
+
+
+def test_labels_are_compared_in_size_only_where_there_are_three_of_each_kind(a_cohort):
+    for seed in range(1, 7):
+        a_cohort.add(seed, quality="LQ" if seed > 2 else "HQ")
+    for case in a_cohort.cases[2:]:
+        case.label = ndimage.binary_dilation(case.label, iterations=2)
+    assert not [one for one in check_cohort(a_cohort.manifest()) if one.kind == "drawn otherwise"]
 
 
 def test_the_real_cases_give_no_errors_and_few_warnings(real_data_folder):
