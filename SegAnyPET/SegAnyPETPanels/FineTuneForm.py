@@ -6,13 +6,13 @@ from pathlib import Path
 import ctk
 from slicer.i18n import tr as _
 
+from SegAnyPETLib.finetune.config import FEWEST_CASES
 from SegAnyPETPanels.DetachedProcess import JSONCommand
 from SegAnyPETPanels.Duration import duration
 from SegAnyPETPanels.FineTuneCases import LIST_NAME
 from SegAnyPETPanels.ModelChoice import ModelChoice
 from SegAnyPETPanels.Preferences import METHODS, PRESETS
 
-FEWEST_CAREFUL = 3
 TIMING = "SegAnyPETLib.finetune.estimating"
 
 
@@ -22,8 +22,8 @@ def methodTexts():
         "cpcl": (
             _("Repair careless labels (CPCL)"),
             _(
-                "Learns from careful labels, and finds out from them by how much careless ones are off; those are "
-                "repaired while training and believed only as far as the model is sure."
+                "Measures how far careful and careless labels lie outside the edge of uptake, takes the difference "
+                "back from the careless ones, and replaces what the model surely contradicts."
             ),
         ),
         "plain": (
@@ -112,9 +112,9 @@ class FineTuneForm:
             return _("No case is marked as careless (LQ): choose the method for careful labels only.")
         if self.method == "hq" and not careful:
             return _("There is no careful label (HQ) for training. Choose another method, or mark cases as HQ.")
-        if self.method == "cpcl" and careful < FEWEST_CAREFUL:
+        if self.method == "cpcl" and careful < FEWEST_CASES:
             text = _("To know how far careless labels are off, {count} careful cases (HQ) are needed for training.")
-            return text.format(count=FEWEST_CAREFUL)
+            return text.format(count=FEWEST_CASES)
         return ""
 
     def measure(self, cases):

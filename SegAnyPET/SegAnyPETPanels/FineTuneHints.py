@@ -5,7 +5,7 @@ from slicer.i18n import tr as _
 from SegAnyPETPanels.Duration import duration
 
 SMALLEST_OFFSET_MM = 0.05  # shown as 0.0
-HALF_BELIEVED, MOSTLY_BELIEVED = 0.2, 0.6
+HALF_BELIEVED, MOSTLY_BELIEVED, WHOLLY_BELIEVED = 0.2, 0.6, 0.995
 
 
 def casesText(cases):
@@ -92,7 +92,9 @@ def labelsText(offset, belief):
     if belief is None:
         return text
     words = _("hardly used: the labels stay as they are")
-    if belief > MOSTLY_BELIEVED:
+    if belief >= WHOLLY_BELIEVED:
+        words = _("believed")
+    elif belief > MOSTLY_BELIEVED:
         words = _("mostly believed")
     elif belief > HALF_BELIEVED:
         words = _("partly believed")

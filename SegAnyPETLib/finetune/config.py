@@ -16,6 +16,7 @@ PARTS: tuple[Parts, ...] = get_args(Parts)
 Precision = Literal["float32", "bfloat16", "float16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 LARGEST_RANK = 256
+FEWEST_CASES = 3  # of careful labels, and of careless ones; with fewer no offset between them can be trusted
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class CPCLConfig:
     disagreement_dead_zone: float = 0.15
     disagreement_scale: float = 0.15
     looks_remembered: int = 40
-    fewest_cases: int = 3
+    fewest_cases: int = FEWEST_CASES
     standard_errors: float = 0.5
     careful_scatter: float = 2.0
     least_overlap: float = 0.3

@@ -18,7 +18,7 @@ from torch import nn
 
 from SegAnyPETLib.errors import ModelError
 from SegAnyPETLib.finetune.comparing import CLICKS
-from SegAnyPETLib.finetune.config import FineTuneConfig, Method, Parts, Precision
+from SegAnyPETLib.finetune.config import FEWEST_CASES, FineTuneConfig, Method, Parts, Precision
 from SegAnyPETLib.finetune.crops import CropSource
 from SegAnyPETLib.finetune.loop import TrainingState, start, train
 from SegAnyPETLib.finetune.trainable_vit import trainable_copy
@@ -27,7 +27,6 @@ from SegAnyPETLib.model.promptable_vit import PromptableViT
 
 PresetName = Literal["quick", "balanced", "thorough"]
 PRESETS: tuple[PresetName, ...] = get_args(PresetName)
-FEWEST_CAREFUL = 3  # below this, no offset of the careless labels can be trusted
 REPLAY_SHARE = 0.5
 LEAST_CARELESS_SHARE, MOST_CARELESS_SHARE = 0.1, 0.5  # of the crops, where there are careless ones
 PATIENCE = 5  # validations
@@ -207,13 +206,13 @@ def _seconds_per_step(
 def _choose_method(careful: int, careless: int) -> tuple[Method, str]:
     if careless == 0:
         return "hq", f"All {careful} cases are labelled carefully, so their labels are learned as they are."
-    if careful >= FEWEST_CAREFUL:
+    if careful >= FEWEST_CASES:
         return "cpcl", (
-            f"The {careful} careful cases show how far the labels of the {careless} careless ones can be believed; "
+            f"The {careful} careful cases show by how much the labels of the {careless} careless ones are off; "
             "these are repaired while training."
         )
     return "plain", (
-        f"With {careful} careful cases (at least {FEWEST_CAREFUL} are needed) nobody can tell whether the careless "
+        f"With {careful} careful cases (at least {FEWEST_CASES} are needed) nobody can tell whether the careless "
         "labels are all too large or too small, so all labels are learned as they are. Mark some trusted cases as "
         "careful."
     )

@@ -11,9 +11,9 @@ import numpy as np
 from SegAnyPETLib.errors import InputError, SegAnyPETError
 from SegAnyPETLib.finetune.cohort.cases import load_case
 from SegAnyPETLib.finetune.cohort.manifest import CohortEntry, Manifest, Split
+from SegAnyPETLib.finetune.config import FEWEST_CASES
 
 SIZE_BINS_ML = (1.0, 5.0, 20.0)  # methods: below 1, 1 to 5, 5 to 20, above 20 ml
-FEWEST_CAREFUL = 3  # patients with careful labels that training keeps
 
 
 def size_bin(volume_ml: float) -> int:
@@ -103,7 +103,7 @@ def _volumes(manifest: Manifest) -> dict[str, float]:
 
 def _as_many_as_there_are(wanted: dict[str, int], careful: int, patients: int) -> tuple[dict[str, int], list[str]]:
     """Patients for validation and test, validation first, and what to say where they are fewer than wanted."""
-    free = max(0, careful - FEWEST_CAREFUL)
+    free = max(0, careful - FEWEST_CASES)
     validation = min(wanted["validation"], free)
     given = {"validation": validation, "test": min(wanted["test"], free - validation)}
     notes = []
@@ -111,7 +111,7 @@ def _as_many_as_there_are(wanted: dict[str, int], careful: int, patients: int) -
         if given[split] < wanted[split]:
             notes.append(
                 f"Only {given[split]} of {wanted[split]} patients wanted for {split} were drawn: of {patients} "
-                f"patients {careful} have careful (HQ) labels throughout, and {FEWEST_CAREFUL} of them stay in "
+                f"patients {careful} have careful (HQ) labels throughout, and {FEWEST_CASES} of them stay in "
                 "training. Correct more labels, or choose by hand."
             )
     return given, notes
