@@ -142,9 +142,9 @@ class FineTunePanel(RunPanel):
         self._showProgress()
         self._showResult(card if isFree else None)
         self._showHint()
-        state, labels = self.state, checkedText(self.cases)
-        if state is not None:
-            labels = labelsText(state.number("offset_mm"), state.number("belief")) or labels
+        labels = checkedText(self.cases)
+        if self.state is not None:  # a run knows better
+            labels = labelsText(self.state.number("offset_mm"), self.state.number("belief"))
         self.ui.labelsLabel.setText(labels)
         self.ui.labelsLabel.setVisible(bool(labels))
 
