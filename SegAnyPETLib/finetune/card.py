@@ -159,6 +159,11 @@ class TrainingCard:
             f"## Your careless labels\n\nAgainst the careful ones their borders are {word} on average. Repaired labels "
             f"were believed by {100 * review.belief:.0f} %. {review.looked_at} cases were looked at."
         )
+        if review.level is not None:
+            text += (
+                " They are of thresholds that are too high; so each was first drawn down to "
+                f"{100 * review.level:.0f} % of its hottest voxel, where careful ones end."
+            )
         if review.please_review:
             names = "\n".join(f"- {name}" for name in review.please_review)
             text += (

@@ -27,9 +27,9 @@ from SegAnyPETLib.finetune.loop import Best, TrainingState
 from SegAnyPETLib.version import __version__
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
-LAYOUT = 1
-SAID = {"config", "base_sha256", "manifest_fingerprint", "processes", "versions", "step", "history", "cohort", "pieces"}
-SAID |= {"scaler", "groups", "best"}
+LAYOUT = 2
+SAID = {"config", "base_sha256", "manifest_fingerprint", "processes", "versions", "step", "history"}
+SAID |= {"cohort", "level", "pieces", "scaler", "groups", "best"}
 _UNFINISHED = f".????????????-{CHECKPOINT_NAME}"  # left by `write_atomically` where a process was killed
 
 
@@ -77,6 +77,7 @@ def save_checkpoint(
         "step": state.step,
         "history": state.history,
         "cohort": {"careful": state.cohort.careful, "careless": state.cohort.careless},
+        "level": {"careful": state.level.careful, "careless": state.level.careless},
         "pieces": asdict(state.pieces),
         "scaler": state.scaler.state_dict(),
         "groups": state.optimizer.state_dict()["param_groups"],
@@ -241,6 +242,8 @@ def _fill(state: TrainingState, found: _Found) -> None:
     state.step, state.history = said["step"], said["history"]
     state.cohort.careful = [(case, offset, share) for case, offset, share in said["cohort"]["careful"]]
     state.cohort.careless = [(case, offset, share) for case, offset, share in said["cohort"]["careless"]]
+    state.level.careful = [(case, level, dice) for case, level, dice in said["level"]["careful"]]
+    state.level.careless = [(case, level, dice) for case, level, dice in said["level"]["careless"]]
     state.pieces.crops, state.pieces.was_halved = said["pieces"]["crops"], said["pieces"]["was_halved"]
     if said["scaler"]:
         state.scaler.load_state_dict(said["scaler"])

@@ -27,7 +27,8 @@ class CPCLConfig:
         prompt_sets: Independent prompt sets per image (UR-SAM draws several boxes: Zhang et al. 2023).
         sure_below_bits: Entropy of the mean probability below which the ensemble is sure: one half, so a probability
             below .11 or above .89.
-        near_mm: The ensemble is asked only this far around label and answer; elsewhere the label stays.
+        near_mm: The ensemble is asked only this far around label and answer, and thresholds are drawn down so far;
+            elsewhere the label stays.
         smallest_voxels: A repaired label with fewer voxels is not taken.
         edge_reach_mm: How far from a label's border the edge of uptake is looked for.
         offset_cut_share: Share of the border's places that do not count for the offset, at either end: one quarter
@@ -41,6 +42,11 @@ class CPCLConfig:
         standard_errors: By how many of them the offset is drawn towards 0.
         careful_scatter: How often the scatter (standard deviation) of the careful cases' offsets is taken for what
             careless ones scatter without mistakes; more than once, since a few cases may be alike by chance.
+        threshold_overlap: Dice of label and best threshold from which on a label is taken for a threshold's; the median
+            of the careless cases counts. Less than 1, since crops are on another grid than the labels were drawn on.
+        level_dead_zone: How much higher the level of careless thresholds must be than that of careful labels, beyond
+            the error of the difference, to be too high; a share of the hottest voxel.
+        level_standard_errors: By how many errors of that difference.
         least_overlap: Dice of label and ensemble below which a case is left out and listed.
         largest_volume_ratio: Of repaired and given label; beyond it the case counts a quarter.
         consistency: Weight of the squared difference between the student's answer and the ensemble.
@@ -69,6 +75,9 @@ class CPCLConfig:
     fewest_cases: int = FEWEST_CASES
     standard_errors: float = 0.5
     careful_scatter: float = 2.0
+    threshold_overlap: float = 0.8
+    level_dead_zone: float = 0.1
+    level_standard_errors: float = 1.0
     least_overlap: float = 0.3
     largest_volume_ratio: float = 3.0
     consistency: float = 0.1

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from SegAnyPETLib.finetune.cohort_level import CohortLevel
 from SegAnyPETLib.finetune.cohort_offset import CohortOffset
 from SegAnyPETLib.finetune.config import FineTuneConfig
 from SegAnyPETLib.finetune.crops import CropSource, LabelledCrop, to_volumes
@@ -57,6 +58,7 @@ class TrainingState:
         averaged: Running averages of its weights; these are kept.
         teacher: A copy of the network that repairs labels; None where nothing is repaired.
         cohort: How far the careless labels are off.
+        level: Whether they are of thresholds that are too high.
         step: Steps done.
         history: What each step said.
         pieces: How many crops are in memory at once.
@@ -70,6 +72,7 @@ class TrainingState:
     averaged: dict[str, Tensor]
     teacher: nn.Module | None
     cohort: CohortOffset
+    level: CohortLevel
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
     pieces: Pieces = field(default_factory=lambda: Pieces(2**31))
@@ -108,7 +111,7 @@ def start(
     if config.method == "cpcl":
         teacher = copy.deepcopy(network).requires_grad_(False).eval()
     averaged = {key: value.detach().clone() for key, value in network.state_dict().items()}
-    state = TrainingState(network, optimizer, averaged, teacher, CohortOffset(config.cpcl))
+    state = TrainingState(network, optimizer, averaged, teacher, CohortOffset(config.cpcl), CohortLevel(config.cpcl))
     state.pieces = Pieces(-(-config.batch // config.accumulation))
     is_half = config.precision == "float16" and bool(trained) and trained[0].device.type == "cuda"
     state.scaler = torch.amp.GradScaler(enabled=is_half)
@@ -155,6 +158,7 @@ def train(
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate(config, step) * group.get("rate", 1.0)
         taught, careless = _draw(source, config, step, processes)
+        careless = state.level.made_whole(taught, careless) if careless else []
         repaired, facts = _repair(state, taught, careless, config, step, where)
         loss = state.pieces.run(lambda: _gradients(state, taught, careless, repaired, config, step, where))  # noqa: B023  called at once
         processes.add_gradients(trained)

@@ -1,9 +1,10 @@
 """Repairing careless labels: borders that lie too far out or in, and where a confident ensemble disagrees.
 
-By how much a label is too large or too small is known from the image and the careful labels (`cohort_offset`), and is
-taken back. Cross prompting gives an ensemble; the careful labels show what is usually off it. Only where a case
-contradicts it more than careful ones do, even then, the ensemble replaces its label; a teacher that is no better than
-the labels would else spoil them. How far a repaired label is believed depends on both.
+Labels of thresholds that are too high have been drawn down before (`cohort_level`). By how much a label is too large or
+too small is known from the image and the careful labels (`cohort_offset`), and is taken back. Cross prompting gives an
+ensemble; the careful labels show what is usually off it. Only where a case contradicts it more than careful ones do,
+even then, the ensemble replaces its label; a teacher that is no better than the labels would else spoil them. How far
+a repaired label is believed depends on both.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from SegAnyPETLib.finetune.cohort_level import CohortLevel
 from SegAnyPETLib.finetune.cohort_offset import CohortOffset
 from SegAnyPETLib.finetune.config import FineTuneConfig
 from SegAnyPETLib.finetune.crops import CropSource, LabelledCrop
@@ -32,12 +33,15 @@ class LabelReview:
         belief: Mean share in which repaired labels are (or would have been) believed, 0 to 1.
         looked_at: Careless cases, each of which was looked at.
         please_review: Names of those whose label and ensemble hardly overlap in most looks.
+        level: Share of the hottest voxel to which careless labels were drawn, since they are of thresholds that are too
+            high; None where they are not.
     """
 
     offset_mm: float
     belief: float
     looked_at: int
     please_review: tuple[str, ...]
+    level: float | None = None
 
 
 class ReviewedCrops(CropSource, Protocol):
@@ -58,6 +62,7 @@ def review_labels(
     config: FineTuneConfig,
     *,
     cohort: CohortOffset,
+    level: CohortLevel,
     device: torch.device,
 ) -> LabelReview:
     """Look at every careless case some times.
@@ -68,6 +73,7 @@ def review_labels(
         names: Of the cases, by the number that crops carry.
         config: Of the run.
         cohort: What training has found out of the offset; what is found here is added.
+        level: The same of thresholds.
         device: Where the network is.
     """
     cases = source.careless_cases
@@ -78,6 +84,7 @@ def review_labels(
             chosen, key = cases[first : first + AT_ONCE], (config.seed, STREAM, look, first)
             rng = np.random.default_rng(key)
             careful, careless = source.careful(rng, AT_ONCE), [source.careless_of(rng, number) for number in chosen]
+            careless = level.made_whole(careful, careless)
             repaired = repair_labels(
                 network, careful, careless, cohort, key=(*key, 1), config=config.cpcl, device=device
             )
@@ -85,4 +92,4 @@ def review_labels(
                 left_out[number] += label.verdict == "left out"
                 beliefs[number] = label.belief  # the last look, when most is known of the offset
     review = tuple(names[number] for number in cases if 2 * left_out[number] > LOOKS_PER_CASE)
-    return LabelReview(cohort.mm, float(np.mean([*beliefs.values()])), len(cases), review)
+    return LabelReview(cohort.mm, float(np.mean([*beliefs.values()])), len(cases), review, level.level)

@@ -294,8 +294,8 @@ def _review(run: OpenRun, state: TrainingState, model: Model) -> LabelReview | N
     network: Any = state.teacher  # an `nn.Module` with the members of `PromptableNetwork`
     if network is None:
         network = trainable_copy(model.network).eval()
-    cohort = copy.deepcopy(state.cohort)
-    return review_labels(network, run.source, names, run.plan.config, cohort=cohort, device=run.device)
+    cohort, level = copy.deepcopy((state.cohort, state.level))
+    return review_labels(network, run.source, names, run.plan.config, cohort=cohort, level=level, device=run.device)
 
 
 def _facts(run: OpenRun) -> CohortFacts:

@@ -130,6 +130,8 @@ def test_everything_that_changes_comes_back(tmp_path):
     assert again.pieces == state.pieces
     assert again.cohort.careful == state.cohort.careful
     assert again.cohort.careless
+    assert (again.level.careful, again.level.careless) == (state.level.careful, state.level.careless)
+    assert again.level.careless
     for one, other in (
         (state.network.state_dict(), again.network.state_dict()),
         (state.teacher.state_dict(), again.teacher.state_dict()),

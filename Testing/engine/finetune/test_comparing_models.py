@@ -11,6 +11,7 @@ import torch
 from SegAnyPETLib.errors import InputError
 from SegAnyPETLib.evaluation import Case
 from SegAnyPETLib.finetune.card import CohortFacts, TrainingCard, thinned, write_card
+from SegAnyPETLib.finetune.cohort_level import CohortLevel
 from SegAnyPETLib.finetune.cohort_offset import CohortOffset
 from SegAnyPETLib.finetune.comparing import (
     Comparison,
@@ -262,11 +263,34 @@ def test_the_review_finds_the_offset_and_the_case_that_a_person_should_see():
     names = ["", "a", "b", "c", "beside", "good", "better", "best"]
     config = FineTuneConfig(method="cpcl")
     reviewed = {"names": names, "config": config, "device": torch.device("cpu")}
-    found = review_labels(KnowsTheTruth(), Cohort(), cohort=CohortOffset(config.cpcl), **reviewed)
+    fresh = {"cohort": CohortOffset(config.cpcl), "level": CohortLevel(config.cpcl)}
+    found = review_labels(KnowsTheTruth(), Cohort(), **fresh, **reviewed)
     assert found.please_review == ("beside",)
     assert found.offset_mm == pytest.approx(8, abs=1.2)  # of a voxel of 4 mm .3; the one elsewhere has no offset
     assert found.looked_at == 4
     assert found.belief > 0.7  # nothing is learned from the fourth
+    assert found.level is None
+
+
+class HotCores(Cohort):
+    """Careless labels of the hottest part alone."""
+
+    def _crop(self, rng, case, extra, moved):
+        k, j, i = np.ogrid[:16, :18, :20]
+        away = np.sqrt((k - 8) ** 2 + (j - 8) ** 2 + (i - 9) ** 2)
+        suv = np.where(away <= 5, 10 - 1.4 * away, 1.0).astype(np.float32)  # 3 at the border
+        return LabelledCrop(suv, away <= (5 if case > 4 else 2.5), 4.0, case)
+
+
+def test_the_review_tells_of_thresholds_that_are_too_high(tmp_path):
+    config = FineTuneConfig(method="cpcl")
+    fresh = {"cohort": CohortOffset(config.cpcl), "level": CohortLevel(config.cpcl)}
+    names = [str(n) for n in range(8)]
+    found = review_labels(KnowsTheTruth(), HotCores(), names=names, config=config, device=torch.device("cpu"), **fresh)
+    assert found.level == pytest.approx(0.3, abs=0.04)
+    assert found.please_review == ()
+    _, markdown, _ = write_card(tmp_path, a_card(site=None, labels=found))
+    assert f"drawn down to {100 * found.level:.0f} % of its hottest voxel" in markdown.read_text()
 
 
 def test_the_review_goes_on_from_what_training_has_found():
@@ -275,7 +299,7 @@ def test_the_review_goes_on_from_what_training_has_found():
     for case in (1, 2, 3, 5, 6, 7) * 5:
         known.add(case, is_careful=case > 4, offset_mm=0.0 if case > 4 else -6.0, disagreement=0.0)
     reviewed = {"names": [str(n) for n in range(8)], "config": config, "device": torch.device("cpu")}
-    found = review_labels(KnowsTheTruth(), Cohort(), cohort=known, **reviewed)
+    found = review_labels(KnowsTheTruth(), Cohort(), cohort=known, level=CohortLevel(config.cpcl), **reviewed)
     assert found.offset_mm == pytest.approx((5 * -6 + 3 * 8) / 8, abs=1.0)  # five looks in training, three at 8 mm now
 
 

@@ -108,6 +108,32 @@ def test_before_anything_is_repaired_cpcl_learns_all_labels_as_they_are():
         assert torch.equal(value, ours[name])
 
 
+class HotCores(BrightBalls):
+    """Balls whose uptake falls towards their border; careless labels are of a high threshold."""
+
+    def _crop(self, rng, extra):
+        crop = super()._crop(rng, 1.5)  # 3.5 voxels
+        middle = np.argwhere(crop.label).mean(axis=0)
+        away = np.sqrt(((np.moveaxis(np.indices(crop.label.shape), 0, -1) - middle) ** 2).sum(axis=-1))
+        suv = np.where(crop.label, 10 - 2 * away, crop.suv).astype(np.float32)
+        return replace(crop, suv=suv, label=crop.label & (suv >= (6 if extra else 0)))
+
+
+@pytest.mark.parametrize(("source", "is_changed"), [(BrightBalls, False), (HotCores, True)])
+def test_only_labels_of_thresholds_that_are_too_high_are_made_whole(source, is_changed):
+    found = []
+    for dead_zone in (CPCLConfig().level_dead_zone, 1e9):
+        cpcl = CPCLConfig(
+            fewest_cases=2, least_overlap=0.0, warm_up_share=0.2, ramp_share=0.1, level_dead_zone=dead_zone
+        )
+        settings = small_run(method="cpcl", steps=12, cpcl=cpcl)
+        state = start(FewWeightsNetwork(), settings)
+        found.append((train(state, source(), settings, device=CPU)["mix.weight"], state.level.level))
+    (weights, level), (as_drawn, _) = found
+    assert (level is not None) == is_changed
+    assert torch.equal(weights, as_drawn) != is_changed
+
+
 class CountedBalls(BrightBalls):
     """Remembers how many crops of either kind were asked for."""
 
