@@ -12,7 +12,6 @@ from pathlib import Path
 from slicer.i18n import tr as _
 
 from SegAnyPETLib.errors import InputError, SegAnyPETWarning
-from SegAnyPETLib.finetune.cohort.findings import WHOLE_COHORT
 from SegAnyPETPanels.DetachedProcess import JSONCommand
 
 SPLIT_SEED = 1  # the same cohort is split the same way again
@@ -81,6 +80,8 @@ class FineTuneCases:
     @property
     def ofAll(self):
         """What the checker said of all cases together, as it says it of a row; nothing once the list was changed."""
+        from SegAnyPETLib.finetune.cohort.findings import WHOLE_COHORT
+
         return self._findings.get(WHOLE_COHORT, ()) if self.isChecked else ()
 
     @property

@@ -6,7 +6,6 @@ from pathlib import Path
 import ctk
 from slicer.i18n import tr as _
 
-from SegAnyPETLib.finetune.config import FEWEST_CASES
 from SegAnyPETPanels.DetachedProcess import JSONCommand
 from SegAnyPETPanels.Duration import duration
 from SegAnyPETPanels.FineTuneCases import LIST_NAME
@@ -102,6 +101,8 @@ class FineTuneForm:
         Args:
             cases: The `FineTuneCases`.
         """
+        from SegAnyPETLib.finetune.config import FEWEST_CASES
+
         careful = cases.count(split="train", quality="HQ")
         careless = cases.count(split="train", quality="LQ")
         if not self.base:
