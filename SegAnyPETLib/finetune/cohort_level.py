@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from SegAnyPETLib.finetune.cohort_difference import difference_of
 from SegAnyPETLib.finetune.config import CPCLConfig
 from SegAnyPETLib.finetune.crops import SYNTHETIC_CASE, LabelledCrop
 from SegAnyPETLib.finetune.uptake_level import best_threshold, drawn_to_level
@@ -43,17 +44,15 @@ class CohortLevel:
     def level(self) -> float | None:
         """The careful labels' level, as a share of a lesion's hottest voxel; None where careless ones reach it too.
 
-        Several looks at one case are one. None while there are too few cases, where most careless labels are not what a
-        threshold gives, or where their level is not higher by more than a dead zone and the error of the difference.
+        None while there are too few cases, where most careless labels are not what a threshold gives, or where their
+        level is not higher by more than a dead zone and the error of the difference.
         """
         careful, careless = _by_case(self.careful), _by_case(self.careless)
-        if min(len(careful), len(careless)) < self._config.fewest_cases:
+        higher = difference_of(careful[:, 0], careless[:, 0], fewest_cases=self._config.fewest_cases)
+        if higher is None or np.median(careless[:, 1]) < self._config.threshold_overlap:
             return None
-        (end, _), (drawn, overlap) = np.median(careful, axis=0), np.median(careless, axis=0)
-        error = np.sqrt(sum(float(kind[:, 0].var(ddof=1)) / len(kind) for kind in (careful, careless)))
-        least = self._config.level_dead_zone + self._config.level_standard_errors * error
-        is_too_high = overlap >= self._config.threshold_overlap and drawn - end > least
-        return float(end) if is_too_high else None
+        least = self._config.level_dead_zone + self._config.level_standard_errors * higher.error
+        return float(np.median(careful[:, 0])) if higher.size > least else None
 
     def _look(self, crop: LabelledCrop) -> LevelLook:
         return crop.case, *best_threshold(
@@ -70,4 +69,4 @@ class CohortLevel:
 def _by_case(looks: Sequence[LevelLook]) -> NDArray[np.float64]:
     """Mean level and overlap of each case (N, 2)."""
     cases = sorted({case for case, _level, _overlap in looks})
-    return np.array([np.mean([look[1:] for look in looks if look[0] == case], axis=0) for case in cases])
+    return np.array([np.mean([look[1:] for look in looks if look[0] == case], axis=0) for case in cases]).reshape(-1, 2)

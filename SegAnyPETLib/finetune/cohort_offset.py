@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
+from SegAnyPETLib.finetune.cohort_difference import Difference, difference_of
 from SegAnyPETLib.finetune.config import CPCLConfig
 
 Look = tuple[int, float | None, float]  # case, offset in mm where there is an edge of uptake, disagreement
-
-
-class Difference(NamedTuple):
-    """How far careless labels lie outside careful ones, against the edge of uptake.
-
-    Attributes:
-        mm: Median of the careless less median of the careful cases.
-        error_mm: Standard error, of the difference of their means.
-        careful: Number of cases with careful labels it is from.
-        careless: The same with careless ones.
-    """
-
-    mm: float
-    error_mm: float
-    careful: int
-    careless: int
 
 
 class CohortOffset:
@@ -48,18 +31,9 @@ class CohortOffset:
         del kept[: -self._config.looks_remembered]
 
     @property
-    def difference(self) -> Difference | None:
-        """As it is, and how sure; None while there are too few cases.
-
-        Medians, since one tumour in four is often unlike the others. Several looks at one case are one: four careful
-        cases that were looked at forty times are still four.
-        """
-        return self._difference(_values(self.careful), _values(self.careless))
-
-    @property
     def mm(self) -> float:
-        """The difference, drawn towards 0 by its error; 0 while there are too few cases."""
-        return self._drawn_to_zero(self.difference)
+        """By how much they are off as a whole, drawn towards 0 by its error; 0 while there are too few cases."""
+        return self._drawn_to_zero(self._difference(_values(self.careful), _values(self.careless)))
 
     def of_case(self, case: int) -> float:
         """By how much the label of one careless case is off, in mm; the cohort's offset where its own is not known.
@@ -89,16 +63,13 @@ class CohortOffset:
         return float(np.quantile(known, 0.9)) if known else 0.0
 
     def _difference(self, careful: NDArray[np.float64], careless: NDArray[np.float64]) -> Difference | None:
-        if min(len(careful), len(careless)) < self._config.fewest_cases:
-            return None
-        error = float(np.sqrt(careful.var(ddof=1) / len(careful) + careless.var(ddof=1) / len(careless)))
-        return Difference(float(np.median(careless) - np.median(careful)), error, len(careful), len(careless))
+        return difference_of(careful, careless, fewest_cases=self._config.fewest_cases)
 
     def _drawn_to_zero(self, difference: Difference | None) -> float:
         if difference is None:
             return 0.0
-        rest = max(abs(difference.mm) - self._config.standard_errors * difference.error_mm, 0.0)
-        return float(np.sign(difference.mm) * rest)
+        rest = max(abs(difference.size) - self._config.standard_errors * difference.error, 0.0)
+        return float(np.sign(difference.size) * rest)
 
 
 def _values(looks: list[Look]) -> NDArray[np.float64]:

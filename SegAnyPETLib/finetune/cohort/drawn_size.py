@@ -9,14 +9,15 @@ No model is needed. A single tumour tells nothing: between 30 sarcomas drawn wit
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import get_args
 
 import numpy as np
 
 from SegAnyPETLib.finetune.cohort.cases import CohortCase
 from SegAnyPETLib.finetune.cohort.findings import WHOLE_COHORT, Finding
 from SegAnyPETLib.finetune.cohort.manifest import Quality
-from SegAnyPETLib.finetune.cohort_offset import CohortOffset
-from SegAnyPETLib.finetune.config import CPCLConfig
+from SegAnyPETLib.finetune.cohort_difference import difference_of
+from SegAnyPETLib.finetune.config import FEWEST_CASES, CPCLConfig
 from SegAnyPETLib.finetune.uptake_edge import edge_offset_mm
 
 MOST_LESIONS = 3  # of a case, the largest
@@ -51,17 +52,15 @@ def drawn_otherwise(outside_mm: Iterable[tuple[Quality, float | None]]) -> list[
     Returns:
         One finding where careless labels differ from careful ones by more than chance, else none.
     """
-    values = list(outside_mm)
-    cohort = CohortOffset(CPCLConfig(looks_remembered=max(1, len(values))))
-    for number, (quality, offset_mm) in enumerate(values):
-        cohort.add(number, is_careful=quality == "HQ", offset_mm=offset_mm, disagreement=0.0)
-    difference = cohort.difference
-    if difference is None or abs(difference.mm) <= STANDARD_ERRORS * difference.error_mm:
+    known = [(quality, mm) for quality, mm in outside_mm if mm is not None]
+    careful, careless = (np.array([mm for quality, mm in known if quality == kind]) for kind in get_args(Quality))
+    difference = difference_of(careful, careless, fewest_cases=FEWEST_CASES)
+    if difference is None or abs(difference.size) <= STANDARD_ERRORS * difference.error:
         return []
-    mm, size = abs(difference.mm), "large" if difference.mm > 0 else "small"
+    mm, size = abs(difference.size), "large" if difference.size > 0 else "small"
     message = (
         f"the careless labels (LQ) are drawn {mm:.0f} mm too {size} by the measure of the careful ones, "
-        f"give or take {2 * difference.error_mm:.0f} mm ({difference.careless} and {difference.careful} cases)"
+        f"give or take {2 * difference.error:.0f} mm ({difference.careless} and {difference.careful} cases)"
     )
     advice = "Learn with the method cpcl, which takes such an offset back; plain would learn it."
     return [Finding(WHOLE_COHORT, "drawn otherwise", "note", message, advice)]
